@@ -1,0 +1,184 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Organization is a tenant: who may attach applications and roles to it, which scopes
+// exist in it, how people sign in to it, and how long its tokens live.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=organizations,shortName=authorg,categories=gatehouse
+// +kubebuilder:printcolumn:name="Slug",type=string,JSONPath=`.spec.slug`
+// +kubebuilder:printcolumn:name="Apps",type=integer,JSONPath=`.status.applications`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')",message="metadata.name: must have at most 63 characters and no dots"
+type Organization struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// What is declared.
+	Spec OrganizationSpec `json:"spec"`
+	// What became of it. Written by Gatehouse alone.
+	// +default={"observedGeneration": -1}
+	// +optional
+	Status OrganizationStatus `json:"status,omitempty"`
+}
+
+// OrganizationSpec declares an Organization.
+type OrganizationSpec struct {
+	// Short name in URLs and tokens; it never changes. It must equal the namespace's name,
+	// or be listed in the Namespace's annotation `auth.gatehouse.dev/slugs`. Example: `acme`.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.slug: cannot be changed; create a new Organization with the new slug"
+	Slug string `json:"slug"`
+	// Name shown to people. Default: the slug. Example: `Acme Corp`.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	DisplayName string `json:"displayName,omitempty"`
+	// Namespaces whose resources may attach to this Organization. Default: its own only.
+	// +optional
+	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
+	// The scopes that exist in this Organization. Default: the built-in ones.
+	// +optional
+	Scopes *ScopeCatalogue `json:"scopes,omitempty"`
+	// How people sign in.
+	// +optional
+	Login *Login `json:"login,omitempty"`
+	// Ceilings on the life of tokens; applications may only shorten them.
+	// +optional
+	Tokens *TokenCeilings `json:"tokens,omitempty"`
+	// Stops everything of this Organization, at once and until it is lifted: nothing is
+	// issued and its tokens are refused. Default: false.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// AllowedNamespaces says, for each kind, which namespaces may attach.
+type AllowedNamespaces struct {
+	// Who may attach ApiApplications. Default: the Organization's own namespace.
+	// +optional
+	ApiApplications *NamespaceAdmission `json:"apiApplications,omitempty"`
+	// Who may attach Roles. Whoever writes a Role decides who may do what, so admitting a
+	// namespace here makes its editors administrators. Default: the Organization's own
+	// namespace.
+	// +optional
+	Roles *NamespaceAdmission `json:"roles,omitempty"`
+}
+
+// NamespaceAdmission admits namespaces.
+// +kubebuilder:validation:XValidation:rule="(self.from == 'Selector') == has(self.selector)",message="selector: give a selector with from: Selector, and only then"
+type NamespaceAdmission struct {
+	// Same admits the Organization's own namespace, All every namespace, Selector the
+	// namespaces whose labels match (and always its own).
+	// +kubebuilder:validation:Enum=Same;All;Selector
+	From string `json:"from"`
+	// Labels of the admitted namespaces.
+	// +optional
+	Selector *LabelSelector `json:"selector,omitempty"`
+}
+
+// The values of NamespaceAdmission.From.
+const (
+	FromSame     = "Same"
+	FromAll      = "All"
+	FromSelector = "Selector"
+)
+
+// ScopeName names a permission, as `family:level`. Example: `project:read`.
+// +kubebuilder:validation:MinLength=3
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[a-z][a-z0-9_-]*(:[a-z][a-z0-9_-]*)+$`
+type ScopeName string
+
+// ScopeCatalogue lists the scopes of an Organization.
+type ScopeCatalogue struct {
+	// Whether the built-in scopes (`org:read`, `project:write`, …) exist. Default: true.
+	// +optional
+	Builtin *bool `json:"builtin,omitempty"`
+	// Scopes of your own. They may not redefine a built-in one.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Custom []CustomScope `json:"custom,omitempty"`
+}
+
+// CustomScope is a scope of your own.
+type CustomScope struct {
+	// Name of the scope. Example: `billing:read`.
+	Name ScopeName `json:"name"`
+	// What it lets its holder do, in words for the person who is asked. Example:
+	// `Read invoices`.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Description string `json:"description"`
+	// Scopes that it includes, directly or through one another.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	Implies []ScopeName `json:"implies,omitempty"`
+}
+
+// Login says how people sign in to an Organization.
+type Login struct {
+	// The providers that count here, in the order shown. Default: every installation-wide
+	// one. Example: `[{name: local, namespace: gatehouse-system}]`.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	AuthProviders []ObjectReference `json:"authProviders,omitempty"`
+}
+
+// TokenCeilings are the longest lives that tokens of an Organization may have.
+type TokenCeilings struct {
+	// Life of an access token, from 1m to 24h. Default: 1h.
+	// +optional
+	AccessTokenTTL Duration `json:"accessTokenTTL,omitempty"`
+	// A refresh token that is not used for this long ends, from 1m to 8760h. Default: 720h.
+	// +optional
+	RefreshTokenIdleTTL Duration `json:"refreshTokenIdleTTL,omitempty"`
+	// A refresh token ends this long after the sign-in, used or not, from 1m to 8760h.
+	// Default: 2160h.
+	// +optional
+	RefreshTokenAbsoluteTTL Duration `json:"refreshTokenAbsoluteTTL,omitempty"`
+}
+
+// OrganizationStatus says what became of an Organization.
+type OrganizationStatus struct {
+	// Generation of the spec that this status speaks of; -1 before the first verdict.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Identifier in tokens (`org_id`); it stays when the slug is reused.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	ID string `json:"id,omitempty"`
+	// ApiApplications accepted by this Organization.
+	// +optional
+	Applications int32 `json:"applications"`
+	// Roles accepted by this Organization.
+	// +optional
+	Roles int32 `json:"roles"`
+	// Providers that count here.
+	// +optional
+	Providers int32 `json:"providers"`
+	// Verdicts: Accepted, ResolvedRefs, Programmed, Ready.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// OrganizationList is a list of Organizations.
+// +kubebuilder:object:root=true
+type OrganizationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Organization `json:"items"`
+}

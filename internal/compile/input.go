@@ -1,0 +1,40 @@
+package compile
+
+import (
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// Input is everything that Compile looks at. Its objects are read-only: they may be
+// shared with a watch cache. The order of its slices has no meaning.
+type Input struct {
+	Organizations []*v1alpha1.Organization
+	Applications  []*v1alpha1.ApiApplication
+	Roles         []*v1alpha1.Role
+	Providers     []*v1alpha1.AuthProvider
+
+	Secrets    []Secret    // those labelled `input`
+	Namespaces []Namespace // every namespace that can be read
+
+	// SystemNamespace holds the installation-wide AuthProviders.
+	SystemNamespace string
+	// AnySlug admits every slug without a grant by its Namespace (standalone mode).
+	AnySlug bool
+	// DigestKey is the key under which client secrets are digested.
+	DigestKey model.Sensitive
+}
+
+// Secret is a Kubernetes Secret labelled `input`.
+type Secret struct {
+	Namespace, Name string
+	// Version changes whenever the content does (the resourceVersion, or a hash).
+	Version string
+	Data    map[string]model.Sensitive
+}
+
+// Namespace is what a cluster administrator says of a namespace.
+type Namespace struct {
+	Name   string
+	Labels map[string]string
+	Slugs  []string // granted besides its own name
+}

@@ -1,0 +1,43 @@
+package model
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// Sensitive holds a secret that no printing, logging or encoding shows. Two of them
+// compare by Equal, in constant time.
+type Sensitive struct{ secret []byte }
+
+// NewSensitive keeps a copy of secret.
+func NewSensitive[T ~string | ~[]byte](secret T) Sensitive {
+	return Sensitive{append([]byte(nil), secret...)}
+}
+
+// Reveal returns the secret itself; the caller must not keep, change or print it.
+func (s Sensitive) Reveal() []byte { return s.secret }
+
+// IsZero reports whether there is no secret.
+func (s Sensitive) IsZero() bool { return len(s.secret) == 0 }
+
+// Equal compares in constant time.
+func (s Sensitive) Equal(other Sensitive) bool { return hmac.Equal(s.secret, other.secret) }
+
+// Digest returns HMAC-SHA-256 of data under the secret.
+func (s Sensitive) Digest(data []byte) [sha256.Size]byte {
+	h := hmac.New(sha256.New, s.secret)
+	h.Write(data)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func (s Sensitive) String() string               { return redacted }
+func (s Sensitive) GoString() string             { return redacted }
+func (s Sensitive) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(redacted)) }
+func (s Sensitive) LogValue() slog.Value         { return slog.StringValue(redacted) }
+func (s Sensitive) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (s Sensitive) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (s Sensitive) GobEncode() ([]byte, error)   { return []byte(redacted), nil }

@@ -1,0 +1,72 @@
+package model
+
+import (
+	"iter"
+	"maps"
+	"strings"
+)
+
+// Snapshot is one whole configuration. A request takes one at its start and keeps it to
+// its end, so that it never sees two.
+type Snapshot struct {
+	// Digest identifies the content: equal digests, equal configuration.
+	Digest string
+	// Providers are the installation-wide ways to sign in, in a stable order.
+	Providers []*Provider
+	// Objects lists everything that is declared, served or not. An object that is not in
+	// it is gone: what was issued for it is dead for good.
+	Objects []ObjectID
+
+	bySlug map[string]*Organization
+	byID   map[string]*Organization
+}
+
+// ObjectID names one incarnation of a declared object.
+type ObjectID struct {
+	Kind, Namespace, Name string
+	UID                   string
+}
+
+// NewSnapshot indexes the organizations; their slugs and IDs must be unique.
+func NewSnapshot(digest string, organizations []*Organization, providers []*Provider, objects []ObjectID) *Snapshot {
+	s := &Snapshot{
+		Digest: digest, Providers: providers, Objects: objects,
+		bySlug: make(map[string]*Organization, len(organizations)),
+		byID:   make(map[string]*Organization, len(organizations)),
+	}
+	for _, o := range organizations {
+		s.bySlug[o.Slug], s.byID[o.ID] = o, o
+	}
+	return s
+}
+
+// Organization finds an organization by its ID; nil if there is none.
+func (s *Snapshot) Organization(id string) *Organization { return s.byID[id] }
+
+// OrganizationBySlug finds an organization by its slug; nil if there is none.
+func (s *Snapshot) OrganizationBySlug(slug string) *Organization { return s.bySlug[slug] }
+
+// Organizations yields every organization, in no particular order.
+func (s *Snapshot) Organizations() iter.Seq[*Organization] { return maps.Values(s.bySlug) }
+
+// Application finds an application and its organization by client ID, whose first label
+// is the organization's slug; both are nil if there is none.
+func (s *Snapshot) Application(clientID string) (*Organization, *Application) {
+	slug, _, _ := strings.Cut(clientID, ".")
+	if o := s.bySlug[slug]; o != nil {
+		if a := o.ApplicationByClientID(clientID); a != nil {
+			return o, a
+		}
+	}
+	return nil, nil
+}
+
+// Provider finds an installation-wide provider by UID; nil if there is none.
+func (s *Snapshot) Provider(uid string) *Provider {
+	for _, p := range s.Providers {
+		if p.UID == uid {
+			return p
+		}
+	}
+	return nil
+}

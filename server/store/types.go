@@ -1,0 +1,133 @@
+package store
+
+import (
+	"errors"
+	"time"
+)
+
+// Errors that callers tell apart; everything else is a fault of the store.
+var (
+	// ErrNotFound: there is no such row, or not in the state asked for.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: a unique value is taken, or somebody else was first.
+	ErrConflict = errors.New("conflict")
+	// ErrUnavailable: the store cannot answer now; say 503 and let the client retry.
+	ErrUnavailable = errors.New("store unavailable")
+)
+
+// User is a person's account. ID is opaque, never reused, and never equal to a client ID.
+type User struct {
+	ID           string // "usr_" and 22 characters
+	Email        string // lower-cased; unique
+	Name         string
+	PasswordHash string // argon2id in PHC format; empty: no password
+	Disabled     bool
+	CreatedAt    time.Time
+	// EmailProvenBy says who proved that the address is theirs ("operator"); empty: nobody.
+	EmailProvenBy string
+	EmailProvenAt time.Time
+}
+
+// Session is a person's sign-in in one browser. Its identifier is kept as a keyed hash.
+type Session struct {
+	Hash        []byte // keyed hash of the identifier in the cookie
+	ID          string // stable over changes of the identifier; "ses_" and 22 characters
+	UserID      string
+	ProviderUID string // the AuthProvider that the person signed in with
+	AuthTime    time.Time
+	CreatedAt   time.Time
+	LastUsedAt  time.Time
+	ExpiresAt   time.Time // absolute limit
+	IP          string
+	UserAgent   string
+}
+
+// DeviceState is how far a device authorization has come (RFC 8628).
+type DeviceState string
+
+// States of a device authorization: pending → approved | denied → consumed. Expiry is not
+// a state: it is compared with the clock in every step.
+const (
+	DevicePending  DeviceState = "pending"
+	DeviceApproved DeviceState = "approved"
+	DeviceDenied   DeviceState = "denied"
+	DeviceConsumed DeviceState = "consumed"
+)
+
+// DeviceCode is a device authorization (RFC 8628). Both codes are kept as keyed hashes.
+type DeviceCode struct {
+	Hash           []byte // of device_code; the key of the row
+	UserCodeHash   []byte // of user_code; unique while the row lives
+	ApplicationUID string
+	OrganizationID string
+	ClientID       string
+	Scopes         []string // asked for, within the ceiling at that time
+	State          DeviceState
+	CreatedAt      time.Time
+	ExpiresAt      time.Time
+	IP             string // of the device, to show to the person
+	UserAgent      string
+
+	Approval // set from DeviceApproved on
+}
+
+// Approval is what a person agreed to.
+type Approval struct {
+	UserID      string
+	ProviderUID string // of the session that approved
+	AuthTime    time.Time
+	AMR         []string // RFC 8176: "pwd"
+	Granted     []string // scopes granted
+}
+
+// Grant is one approval in force: what its tokens are derived from.
+type Grant struct {
+	ID             [16]byte
+	UserID         string
+	ApplicationUID string
+	OrganizationID string
+	ClientID       string
+	Scopes         []string // granted
+	SessionID      string   // the session it ends with; empty: none (device flow)
+	ProviderUID    string
+	AuthTime       time.Time
+	AMR            []string
+	CreatedAt      time.Time
+	// Generation of the refresh token in force, from 1; 0: there is no refresh token.
+	Generation    int64
+	RotatedAt     time.Time // when Generation came to be
+	Seed          []byte    // random, mixed into the refresh tokens
+	IdleExpiresAt time.Time // the refresh token ends then unless it is used
+	ExpiresAt     time.Time // absolute end
+	RevokedAt     time.Time // zero: in force
+	RevokedReason string
+}
+
+// Revocation is one access token that must no longer be accepted.
+type Revocation struct {
+	Serial    [12]byte
+	ExpiresAt time.Time // the token's own; the row may go then
+}
+
+// Event is a row of the audit log; it is written in the transaction of what it tells of.
+// It never holds a secret.
+type Event struct {
+	Time           time.Time
+	Actor          string // user ID, client ID, or "operator"
+	OrganizationID string
+	ApplicationUID string
+	Action         string // "grant.created"
+	Target         string // ID of what was acted upon
+	IP             string
+	RequestID      string
+	Outcome        string // "ok", "refused"
+	Reason         string
+}
+
+// Object is one incarnation of a declared object that the store remembers.
+type Object struct {
+	Kind, Namespace, Name, UID string
+	// GoneAt is when it was last absent; zero: never. What was issued for it until then is
+	// dead for good.
+	GoneAt time.Time
+}
