@@ -1,0 +1,116 @@
+# `make` lists the targets. Everything that is built or installed for tests goes into
+# CACHE, outside the tree, by version: a second run finds it there.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE ?= $(or $(GATEHOUSE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse)
+BIN   := $(CACHE)/bin
+
+# A tool's version is the one its module in hack/tools requires.
+version = $(shell sed -n 's|.*$(2) \(v[^ ]*\).*|\1|p' hack/tools/$(1)/go.mod | head -n 1)
+
+KUBERNETES_VERSION := $(call version,kubernetes,k8s.io/kubernetes)
+ETCD_VERSION       := $(call version,etcd,go.etcd.io/etcd/server/v3)
+CONTROLLER_GEN     := $(BIN)/controller-gen-$(call version,controller-gen,sigs.k8s.io/controller-tools)
+GOLANGCI_LINT      := $(BIN)/golangci-lint-$(call version,lint,github.com/golangci/golangci-lint/v2)
+KUBERNETES         := $(BIN)/kubernetes-$(KUBERNETES_VERSION)
+ETCD               := $(KUBERNETES)/etcd-$(ETCD_VERSION)
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X github.com/gatehouse-dev/gatehouse/internal/cli.version=$(VERSION)
+
+export CGO_ENABLED ?= 0
+export GATEHOUSE_ENVTEST_ASSETS ?= $(KUBERNETES)
+
+##@ Use
+
+.PHONY: run
+run: build ## Serve config/samples on this machine and print what to try.
+	@exec bin/gatehouse serve --dev --manifests config/samples --data-dir .gatehouse/run
+
+.PHONY: cluster
+cluster: build envtest ## Start a local Kubernetes API with Gatehouse against it; Ctrl-C stops both.
+	@exec go run ./hack/cluster --gatehouse bin/gatehouse
+
+.PHONY: build
+build: ## Build bin/gatehouse.
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse .
+
+##@ Check
+
+.PHONY: test
+test: envtest chromium ## Run every test; builds or installs what they need, once.
+	go test -timeout 20m ./...
+
+.PHONY: race
+race: ## Run the concurrent packages' tests under the race detector (needs a C compiler).
+	CGO_ENABLED=1 go test -race -timeout 20m ./internal/... ./server/...
+
+.PHONY: verify
+verify: generate lint ## Regenerate everything and fail on a difference; lint; check the module files.
+	@go mod tidy -diff
+	@go mod verify >/dev/null
+	@git diff --exit-code -- . || { echo 'verify: generated files differ from the committed ones: run `make generate` and commit' >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- api config docs)" || { git status --short -- api config docs; echo 'verify: generated files are not committed' >&2; exit 1; }
+	@echo 'verify: nothing to change'
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run the linters.
+	@$(GOLANGCI_LINT) run ./...
+
+.PHONY: bench
+bench: ## Measure the budgets, each next to a bare handler in the same run.
+	go run ./test/bench
+
+##@ Make
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Regenerate deep copies, CRDs and RBAC from the Go types.
+	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd
+	@$(CONTROLLER_GEN) rbac:roleName=gatehouse paths=./controllers/... output:rbac:dir=config/rbac
+
+.PHONY: tools
+tools: envtest chromium $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build or install everything that the other targets need.
+
+.PHONY: envtest
+envtest: $(KUBERNETES)/kube-apiserver $(ETCD) ## Build kube-apiserver, kubectl and etcd for the tests.
+
+.PHONY: chromium
+chromium: ## Install Chromium for the browser tests.
+	@hack/chromium.sh
+
+.PHONY: clean
+clean: ## Remove what was built in the tree; CACHE stays.
+	rm -rf bin .gatehouse
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "; print "make TARGET"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+# Each tool is built beside its final name and moved there, so that an interrupted build
+# leaves nothing that looks finished.
+
+K8S_X := k8s.io/component-base/version
+$(KUBERNETES)/kube-apiserver: hack/tools/kubernetes/go.mod
+	@echo 'building kube-apiserver and kubectl $(KUBERNETES_VERSION): some minutes, once'
+	@mkdir -p $(KUBERNETES)/.new
+	@cd hack/tools/kubernetes && CGO_ENABLED=0 go build -trimpath \
+	  -ldflags '-s -w -X $(K8S_X).gitVersion=$(KUBERNETES_VERSION) -X $(K8S_X).gitMajor=1 -X $(K8S_X).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))' \
+	  -o $(KUBERNETES)/.new/ k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl
+	@mv $(KUBERNETES)/.new/kubectl $(KUBERNETES)/.new/kube-apiserver $(KUBERNETES)/ && touch $(KUBERNETES)/kube-apiserver
+
+$(ETCD): hack/tools/etcd/go.mod hack/tools/etcd/main.go
+	@echo 'building etcd $(ETCD_VERSION), once'
+	@mkdir -p $(KUBERNETES)
+	@cd hack/tools/etcd && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(ETCD).new .
+	@mv $(ETCD).new $(ETCD) && ln -sf $(notdir $(ETCD)) $(KUBERNETES)/etcd
+
+$(CONTROLLER_GEN): hack/tools/controller-gen/go.mod
+	@cd hack/tools/controller-gen && go build -trimpath -o $@.new sigs.k8s.io/controller-tools/cmd/controller-gen && mv $@.new $@ && touch $@
+
+$(GOLANGCI_LINT): hack/tools/lint/go.mod
+	@echo 'building golangci-lint: some minutes, once'
+	@cd hack/tools/lint && go build -trimpath -o $@.new github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv $@.new $@ && touch $@
