@@ -1,0 +1,251 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gatehouse-dev/gatehouse/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/server"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+// shutdownGrace is how long requests under way may take to finish after a signal.
+const shutdownGrace = 10 * time.Second
+
+type serveOptions struct {
+	issuer, listen, opsListen  string
+	manifests, systemNamespace string
+	dataDir                    *string
+	trustedProxies             []string
+	rateLimitScale             float64
+	dev                        bool
+}
+
+func serveCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve what is declared",
+		Long: `Serve the authorization server that the declarations describe.
+
+Without --manifests the declarations are the resources of the cluster that the usual
+client configuration names (in a pod: its service account; else KUBECONFIG). With
+--manifests they are YAML files, read again whenever they change.
+
+Public endpoints listen on --listen, /healthz, /readyz and /metrics on --ops-listen.
+State is an embedded SQLite store in --data-dir, with the keyring beside it.`,
+		Example: `  gatehouse serve --dev --manifests config/samples
+  gatehouse serve --issuer https://auth.example.com --data-dir /var/lib/gatehouse`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.complete(); err != nil {
+				return err
+			}
+			return serve(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.issuer, "issuer", "", "public URL of this server: https, no path; default with --dev: http://localhost and the port of --listen")
+	f.StringVar(&o.listen, "listen", "", "address of the public endpoints (default :8080, with --dev localhost:8080)")
+	f.StringVar(&o.opsListen, "ops-listen", "", "address of /healthz, /readyz and /metrics (default :8081, with --dev localhost:8081)")
+	f.StringVar(&o.manifests, "manifests", "", "directory of YAML files to serve instead of a cluster's resources")
+	f.StringVar(&o.systemNamespace, "system-namespace", "", "namespace of the Lease and of installation-wide AuthProviders (default: the pod's, else gatehouse-system)")
+	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, as 10.0.0.0/8,…; default none")
+	f.Float64Var(&o.rateLimitScale, "rate-limit-scale", 1, "multiplies every rate limit; 0 switches them off, for load tests only")
+	f.BoolVar(&o.dev, "dev", false, "for trying out on this machine: allows an http issuer on loopback and keeps a person demo@example.com with a new password at each start")
+	o.dataDir = dataDirFlag(f)
+	return cmd
+}
+
+// complete fills in what depends on other options, and refuses what cannot be served.
+func (o *serveOptions) complete() error {
+	host := ""
+	if o.dev {
+		host = "localhost"
+	}
+	if o.listen == "" {
+		o.listen = host + ":8080"
+	}
+	if o.opsListen == "" {
+		o.opsListen = host + ":8081"
+	}
+	if o.systemNamespace == "" {
+		o.systemNamespace = podNamespace()
+	}
+	if o.rateLimitScale < 0 {
+		return usageError("--rate-limit-scale: must not be negative")
+	}
+	_, port, err := net.SplitHostPort(o.listen)
+	if err != nil {
+		return usageError("--listen: %w; write it like :8080 or 127.0.0.1:8080", err)
+	}
+	if o.issuer == "" && o.dev {
+		o.issuer = "http://localhost:" + port
+	}
+	return o.checkIssuer()
+}
+
+// checkIssuer: https without path, query or fragment (RFC 8414 section 2); http only with
+// --dev and a loopback host, because everything we emit would travel in the clear.
+func (o *serveOptions) checkIssuer() error {
+	if o.issuer == "" {
+		return usageError("--issuer: missing; give this server's public URL, such as https://auth.example.com, or try it out with --dev")
+	}
+	u, err := url.Parse(o.issuer)
+	if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return usageError("--issuer: %q must be a URL with a host and nothing after it, such as https://auth.example.com", o.issuer)
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && o.dev && loopback(u.Hostname()) {
+		return nil
+	}
+	return usageError("--issuer: %q must use https; http is allowed only with --dev on localhost", o.issuer)
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// installation is what every part of a running server shares.
+type installation struct {
+	serveOptions
+	db       *store.DB
+	keys     *keyring.Keyring
+	server   *server.Server
+	log      *slog.Logger
+	registry *prometheus.Registry
+	out      io.Writer
+}
+
+func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error {
+	in := &installation{serveOptions: o, out: stdout, log: logger(stderr, o.dev), registry: prometheus.NewRegistry()}
+	in.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	public, err := listen(ctx, "--listen", o.listen)
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	ops, err := listen(ctx, "--ops-listen", o.opsListen)
+	if err != nil {
+		return err
+	}
+	defer ops.Close()
+	if err := in.open(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err := in.db.Close(); err != nil {
+			in.log.Error("close store", "error", err)
+		}
+	}()
+	return in.run(ctx, public, ops)
+}
+
+// open opens the store and the keyring, and makes the server upon them.
+func (in *installation) open(ctx context.Context) (err error) {
+	if in.db, err = openStore(ctx, *in.dataDir, true); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = in.db.Close()
+		}
+	}()
+	if in.keys, err = openKeyring(ctx, *in.dataDir, in.db); err != nil {
+		return err
+	}
+	proxies, err := prefixes(in.trustedProxies)
+	if err != nil {
+		return err
+	}
+	in.server, err = server.New(ctx, server.Config{
+		Issuer: in.issuer, Store: in.db, Keyring: in.keys, Log: in.log,
+		TrustedProxies: proxies, RateLimitScale: in.rateLimitScale, Registry: in.registry,
+	})
+	return err
+}
+
+// run serves until ctx ends or a part fails; then all parts end.
+func (in *installation) run(ctx context.Context, public, ops net.Listener) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return in.server.Run(ctx) })
+	source := in.fromCluster
+	if in.manifests != "" {
+		source = in.fromManifests
+	}
+	parts.Go(func() error { return source(ctx) })
+	parts.Go(func() error { return serveHTTP(ctx, public, in.server.Handler()) })
+	parts.Go(func() error { return serveHTTP(ctx, ops, in.opsHandler()) })
+	parts.Go(func() error { return in.greet(ctx, public.Addr()) })
+	err := parts.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func listen(ctx context.Context, flag, address string) (net.Listener, error) {
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, usageError("%w; choose another address with %s", err, flag)
+	}
+	return l, nil
+}
+
+// serveHTTP serves until ctx ends, then lets requests under way finish. Every phase of a
+// connection has a limit, so that a slow peer holds nothing for ever.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	done := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+		defer cancel()
+		done <- s.Shutdown(grace)
+	})
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	return <-done
+}
+
+func prefixes(networks []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, n := range networks {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return nil, usageError("--trusted-proxies: %w; write networks like 10.0.0.0/8", err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// logger writes lines for people with --dev, and JSON for machines otherwise.
+func logger(w io.Writer, dev bool) *slog.Logger {
+	if dev {
+		return slog.New(slog.NewTextHandler(w, nil))
+	}
+	return slog.New(slog.NewJSONHandler(w, nil))
+}
