@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/compile"
+	"github.com/gatehouse-dev/gatehouse/internal/manifest"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+func validateCommand() *cobra.Command {
+	var output, systemNamespace string
+	cmd := &cobra.Command{
+		Use:   "validate [PATH...]",
+		Short: "Check declarations, offline",
+		Long: `Check declarations as a cluster and the server would: the schema, its rules, and what
+the declarations mean together. Nothing is contacted.
+
+Each PATH is a YAML or JSON file, a directory with everything below it, or - for
+standard input, which is also the default. Documents of other kinds are left out.
+
+What the files do not hold cannot be checked:
+  without a Namespace among them, every slug counts as granted to its namespace;
+  without a Secret among them, references to Secrets are noted and not judged.
+
+Exit code: 0 without findings, 1 with findings, 2 if something cannot be read.
+
+--output json prints one object:
+  {"files": 2, "objects": 7,
+   "findings": [{"file", "line", "kind", "namespace", "name", "field",
+                 "reason", "message", "cure"}],
+   "notes": [the same]}
+reason is one of the reasons of docs/conditions.md, or Refused (an API server would
+refuse the object), or Unreadable. Fields that say nothing are left out.`,
+		Example: `  gatehouse validate config/samples
+  kustomize build overlays/production | gatehouse validate
+  gatehouse validate --output json DIR | jq '.findings[].message'`,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if output != "text" && output != "json" {
+				return usageError("--output: %q must be text or json", output)
+			}
+			if len(paths) == 0 {
+				paths = []string{manifest.Stdin}
+			}
+			r := validate(paths, manifest.Options{SystemNamespace: systemNamespace, Stdin: cmd.InOrStdin()})
+			if err := r.print(cmd.OutOrStdout(), output); err != nil {
+				return err
+			}
+			return r.exit()
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVar(&systemNamespace, "system-namespace", "gatehouse-system", "namespace of installation-wide AuthProviders")
+	return cmd
+}
+
+// validation is what `validate --output json` prints; its shape is stable.
+type validation struct {
+	Files    int         `json:"files"`
+	Objects  int         `json:"objects"`
+	Findings []validated `json:"findings"`
+	Notes    []validated `json:"notes"`
+}
+
+type validated struct {
+	File      string `json:"file"`
+	Line      int    `json:"line,omitempty"`
+	Kind      string `json:"kind,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Field     string `json:"field,omitempty"`
+	Reason    string `json:"reason"`
+	Message   string `json:"message"`
+	Cure      string `json:"cure,omitempty"`
+}
+
+func validate(paths []string, o manifest.Options) validation {
+	set, problems := manifest.Load(paths, o)
+	v := validation{Files: set.Files, Objects: set.Len(), Findings: []validated{}, Notes: []validated{}}
+	for _, p := range problems {
+		v.Findings = append(v.Findings, fromProblem(p))
+	}
+	for _, p := range set.Notes {
+		v.Notes = append(v.Notes, fromProblem(p))
+	}
+	in := set.Input(model.NewSensitive("offline")) // digests nothing that leaves this process
+	in.AnySlug = !set.Has("Namespace")
+	for _, report := range compile.Compile(in).Reports {
+		for _, finding := range report.Findings {
+			f := fromFinding(set, report, finding)
+			if finding.Reason == v1alpha1.ReasonSecretNotFound && !set.Has("Secret") {
+				f.Cure = ""
+				v.Notes = append(v.Notes, f)
+			} else {
+				v.Findings = append(v.Findings, f)
+			}
+		}
+	}
+	byPlace := func(a, b validated) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) }
+	slices.SortStableFunc(v.Findings, byPlace)
+	slices.SortStableFunc(v.Notes, byPlace)
+	return v
+}
+
+func fromProblem(p manifest.Problem) validated {
+	return validated{
+		File: p.File, Line: p.Line, Kind: p.Object.Kind, Namespace: p.Object.Namespace, Name: p.Object.Name,
+		Field: p.Field, Reason: string(p.Cause), Message: p.Message,
+	}
+}
+
+func fromFinding(set *manifest.Set, r *compile.Report, f compile.Finding) validated {
+	at := set.Position(r.Object, f.Field)
+	v := validated{
+		File: at.File, Line: at.Line, Kind: r.Object.Kind, Namespace: r.Object.Namespace, Name: r.Object.Name,
+		Field: f.Field, Reason: string(f.Reason), Message: strings.TrimPrefix(f.Message, f.Field+": "),
+	}
+	for _, verdict := range v1alpha1.Verdicts {
+		if verdict.Reason == f.Reason {
+			v.Cure = verdict.Cure
+		}
+	}
+	return v
+}
+
+func (v validated) String() string {
+	line := manifest.Problem{
+		Position: manifest.Position{File: v.File, Line: v.Line},
+		Object:   model.ObjectID{Kind: v.Kind, Namespace: v.Namespace, Name: v.Name},
+		Field:    v.Field, Message: v.Message,
+	}.Error()
+	if v.Cure != "" {
+		line += " (" + v.Cure + ")"
+	}
+	return line
+}
+
+func (v validation) print(w io.Writer, output string) error {
+	if output == "json" {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
+	}
+	for _, f := range v.Findings {
+		fmt.Fprintln(w, f)
+	}
+	for _, n := range v.Notes {
+		fmt.Fprintln(w, "note:", n)
+	}
+	_, err := fmt.Fprintf(w, "%s in %s: %s\n", count(v.Objects, "object"), count(v.Files, "file"), count(len(v.Findings), "finding"))
+	return err
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// exit is the answer as an exit code; what there is to say has been printed.
+func (v validation) exit() error {
+	code := exitOK
+	for _, f := range v.Findings {
+		code = max(code, exitFindings)
+		if f.Reason == string(manifest.Unreadable) {
+			code = exitUsage
+		}
+	}
+	if code == exitOK {
+		return nil
+	}
+	return &exitError{code: code}
+}
