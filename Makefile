@@ -24,11 +24,17 @@ LDFLAGS := -s -w -X github.com/gatehouse-dev/gatehouse/internal/cli.version=$(VE
 export CGO_ENABLED ?= 0
 export GATEHOUSE_ENVTEST_ASSETS ?= $(KUBERNETES)
 
+# Where `make run` listens and keeps its state.
+LISTEN     ?= localhost:8080
+OPS_LISTEN ?= localhost:8081
+DATA_DIR   ?= .gatehouse/run
+
 ##@ Use
 
 .PHONY: run
 run: build ## Serve config/samples on this machine and print what to try.
-	@exec bin/gatehouse serve --dev --manifests config/samples --data-dir .gatehouse/run
+	@exec bin/gatehouse serve --dev --manifests config/samples --data-dir $(DATA_DIR) \
+	  --listen $(LISTEN) --ops-listen $(OPS_LISTEN)
 
 .PHONY: cluster
 cluster: build envtest ## Start a local Kubernetes API with Gatehouse against it; Ctrl-C stops both.
