@@ -29,16 +29,21 @@ LISTEN     ?= localhost:8080
 OPS_LISTEN ?= localhost:8081
 DATA_DIR   ?= .gatehouse/run
 
+# On a terminal the program gets a process group of its own, so that Ctrl-C reaches it
+# alone and make sees it end with 0.
+FOREGROUND = if [ -t 0 ]; then set -m; fi;
+
 ##@ Use
 
 .PHONY: run
 run: build ## Serve config/samples on this machine and print what to try.
-	@exec bin/gatehouse serve --dev --manifests config/samples --data-dir $(DATA_DIR) \
+	@$(FOREGROUND) bin/gatehouse serve --dev --manifests config/samples --data-dir $(DATA_DIR) \
 	  --listen $(LISTEN) --ops-listen $(OPS_LISTEN)
 
 .PHONY: cluster
 cluster: build envtest ## Start a local Kubernetes API with Gatehouse against it; Ctrl-C stops both.
-	@exec go run ./hack/cluster --gatehouse bin/gatehouse
+	@go build -o bin/cluster ./hack/cluster
+	@$(FOREGROUND) bin/cluster --gatehouse bin/gatehouse
 
 .PHONY: build
 build: ## Build bin/gatehouse.
