@@ -1,0 +1,78 @@
+package limits
+
+import (
+	"sync"
+	"time"
+)
+
+// SignIn slows the guessing of passwords; the package's doc states the policy.
+type SignIn struct {
+	off                   bool
+	mu                    sync.Mutex // looking and counting is one step
+	pair, source, account *throttle
+	friends               *table[bool] // sources that have signed in to an account
+}
+
+const friendFor = 30 * 24 * time.Hour
+
+// NewSignIn applies the policy, scaled; at 0 it is off.
+func NewSignIn(scale float64) *SignIn {
+	if scale <= 0 {
+		return &SignIn{off: true}
+	}
+	return &SignIn{
+		pair:    newThrottle(5, 15*time.Minute, scale),
+		source:  newThrottle(20, 15*time.Minute, scale),
+		account: newThrottle(50, 10*time.Second, scale),
+		friends: newTable[bool](friendFor),
+	}
+}
+
+// Try counts a try and returns 0, or counts nothing and returns how long to wait. Call it
+// before the password is looked at, with the account's name as it was typed: that there
+// is no such account must make no difference.
+func (s *SignIn) Try(now time.Time, account, source string) time.Duration {
+	if s.off {
+		return 0
+	}
+	pair := account + "\x00" + source
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := max(s.pair.wait(now, pair), s.source.wait(now, source))
+	friend := s.isFriend(now, pair)
+	if !friend {
+		wait = max(wait, s.account.wait(now, account))
+	}
+	if wait > 0 {
+		return wait
+	}
+	s.pair.add(now, pair, 1)
+	s.source.add(now, source, 1)
+	if !friend {
+		s.account.add(now, account, 1)
+	}
+	return 0
+}
+
+// Succeed takes back the try that turned out right, and the earlier ones of this source
+// at this account. The others stay: an account of one's own must not wash away guesses
+// at those of others.
+func (s *SignIn) Succeed(now time.Time, account, source string) {
+	if s.off {
+		return
+	}
+	pair := account + "\x00" + source
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pair.forget(now, pair)
+	s.source.add(now, source, -1)
+	if !s.isFriend(now, pair) {
+		s.account.add(now, account, -1)
+	}
+	s.friends.update(now, pair, func(bool) bool { return true })
+}
+
+func (s *SignIn) isFriend(now time.Time, pair string) (friend bool) {
+	s.friends.update(now, pair, func(f bool) bool { friend = f; return f })
+	return friend
+}
