@@ -141,14 +141,19 @@ func (l *loader) readResource(o *object, value map[string]any, apiVersion string
 	l.add(o)
 }
 
-// defaultNamespace puts an object without a namespace into `default`.
+// defaultNamespace puts an object without a namespace into `default`. One without a name
+// is refused.
 func (l *loader) defaultNamespace(o *object, value map[string]any) bool {
 	metadata, ok := value["metadata"].(map[string]any)
 	if !ok {
 		l.refuse(o, "metadata", "must be a map with a name")
 		return false
 	}
-	if namespace, given := metadata["namespace"]; !given || namespace == nil || namespace == "" {
+	if o.id.Name == "" {
+		l.refuse(o, "metadata.name", "required value; files cannot use generateName")
+		return false
+	}
+	if namespace := metadata["namespace"]; namespace == nil || namespace == "" {
 		metadata["namespace"] = defaultNamespace
 		o.id.Namespace = defaultNamespace
 	}

@@ -168,6 +168,9 @@ func explain(e *field.Error) string {
 	if detail == "" {
 		detail = strings.ToLower(e.Type.String())
 	}
+	if e.Type == field.ErrorTypeTypeInvalid { // the value that it gives is the type found
+		return strings.ReplaceAll(strings.Replace(detail, `: "`, `, not "`, 1), `"`, "")
+	}
 	if e.Type == field.ErrorTypeRequired || e.Type == field.ErrorTypeForbidden {
 		return strings.TrimPrefix(detail, "required value: ")
 	}
