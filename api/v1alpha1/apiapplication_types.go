@@ -79,8 +79,8 @@ type ApiApplicationSpec struct {
 	// The tokens it gets.
 	// +optional
 	Tokens *ApplicationTokens `json:"tokens,omitempty"`
-	// From this moment on nothing is issued and its tokens are refused. Example:
-	// `2027-01-31T00:00:00Z`.
+	// From this moment on nothing is issued and its tokens are refused. Default: never.
+	// Example: `2027-01-31T00:00:00Z`.
 	// +optional
 	ExpiresAt Timestamp `json:"expiresAt,omitempty"`
 	// Stops this application, at once and until it is lifted. Default: false.

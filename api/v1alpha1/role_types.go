@@ -83,7 +83,7 @@ type Subject struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// From this moment on the subject no longer holds the Role. Example:
+	// From this moment on the subject no longer holds the Role. Default: never. Example:
 	// `2027-01-31T00:00:00Z`.
 	// +optional
 	NotAfter Timestamp `json:"notAfter,omitempty"`

@@ -7,5 +7,5 @@ import "embed"
 
 // FS holds one YAML file for each CustomResourceDefinition.
 //
-//go:embed *.yaml
+//go:embed auth.gatehouse.dev_*.yaml
 var FS embed.FS
