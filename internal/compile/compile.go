@@ -1,13 +1,225 @@
 // Package compile judges declarations: Input in, Snapshot and Reports out.
+//
+// It is the only place that decides what a declaration means. It is pure and total: no
+// context, clock, error, log or client; any Input gives a Result and every object gets a
+// Report. A mistake only subtracts: what is wrong is reported by field and left out, or,
+// where it restricts, the object is not served; its neighbours keep working.
+//
+// Start reading at Compiler.Compile, which is the table of contents. Each kind has a file
+// (provider.go, organization.go, application.go with credentials.go, role.go with
+// inheritance.go) with a function per rule; report.go is what the rules write, and
+// conditions.go and status.go are what becomes of that in a status.
 package compile
 
-// Compiler remembers its last result, so that one change costs its organization and not
-// the world. It is not safe for concurrent use. The zero value is ready.
-type Compiler struct{}
+import (
+	"reflect"
+	"slices"
 
-// Compile returns the verdict on the input; it is always the one that a fresh Compiler
-// would return.
-func (c *Compiler) Compile(in Input) Result { panic("not written yet") }
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// Compiler remembers its last result, so that one change costs its organization and not
+// the world. An object is taken to be unchanged if it is the same pointer. It is not safe
+// for concurrent use. The zero value is ready.
+type Compiler struct {
+	systemNamespace string
+	anySlug         bool
+	digestKey       model.Sensitive
+
+	facts     facts
+	providers []*model.Provider
+	drafts    map[*v1alpha1.Organization]*draft
+	tenants   map[types.NamespacedName]*tenant
+	others    []*Report // of no tenant: providers, Organizations without a name of their own
+	reports   []*Report // all, in order
+	snapshot  *model.Snapshot
+}
 
 // Compile is the verdict of a fresh Compiler.
 func Compile(in Input) Result { return new(Compiler).Compile(in) }
+
+// Compile returns the verdict on the input; it is always the one that a fresh Compiler
+// would return.
+func (c *Compiler) Compile(in Input) Result {
+	c.begin(&in)
+	changed := c.facts.update(&in)
+	others := c.judgeProviders(&in)
+	candidates := rank(c.draftOrganizations(in.Organizations), &c.facts, in.AnySlug)
+	groups, nameless := gather(&in, candidates)
+	for _, n := range nameless {
+		r := n.report()
+		r.Organization = &v1alpha1.OrganizationStatus{}
+		others = append(others, r.close())
+	}
+	stale, fresh := c.judgeTenants(groups, changed)
+	others = keep(c.others, others)
+	stale, fresh = append(stale, c.others...), append(fresh, others...)
+	c.others = others
+	c.finish(stale, fresh)
+	return Result{Snapshot: c.snapshot, Reports: c.reports}
+}
+
+// begin forgets everything when that which every verdict depends on changed.
+func (c *Compiler) begin(in *Input) {
+	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || !c.digestKey.Equal(in.DigestKey) {
+		*c = Compiler{systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, digestKey: in.DigestKey}
+	}
+}
+
+// judgeProviders judges the ways to sign in. Those that did not change stay the same
+// values, by which tenants tell.
+func (c *Compiler) judgeProviders(in *Input) []*Report {
+	served, reports := judgeProviders(in.Providers, in.SystemNamespace)
+	for i, p := range served {
+		for _, known := range c.providers {
+			if reflect.DeepEqual(p, known) {
+				served[i] = known
+			}
+		}
+	}
+	c.providers = served
+	return reports
+}
+
+// draftOrganizations judges each Organization by itself, oldest first.
+func (c *Compiler) draftOrganizations(objects []*v1alpha1.Organization) []*draft {
+	sorted := bySeniority(objects)
+	drafts, byObject := make([]*draft, len(sorted)), make(map[*v1alpha1.Organization]*draft, len(sorted))
+	for i, o := range sorted {
+		d := c.drafts[o]
+		if d == nil {
+			d = newDraft(o)
+		}
+		drafts[i], byObject[o] = d, d
+	}
+	c.drafts = byObject
+	return drafts
+}
+
+// gather puts every ApiApplication and Role to the Organization that it refers to, also
+// where there is none. An Organization without a name of its own has no group.
+func gather(in *Input, candidates []candidate) (groups map[types.NamespacedName]*group, nameless []candidate) {
+	groups = make(map[types.NamespacedName]*group, len(candidates))
+	of := func(name types.NamespacedName) *group {
+		g := groups[name]
+		if g == nil {
+			g = &group{}
+			groups[name] = g
+		}
+		return g
+	}
+	for _, candidate := range candidates {
+		g := of(nameOf(candidate.draft.object))
+		if !candidate.named {
+			nameless = append(nameless, candidate)
+			continue
+		}
+		g.organization = candidate
+	}
+	for _, a := range in.Applications {
+		if a != nil {
+			g := of(resolve(a.Spec.OrganizationRef, a.Namespace))
+			g.applications = append(g.applications, a)
+		}
+	}
+	for _, r := range in.Roles {
+		if r != nil {
+			g := of(resolve(r.Spec.OrganizationRef, r.Namespace))
+			g.roles = append(g.roles, r)
+		}
+	}
+	return groups, nameless
+}
+
+// judgeTenants judges the groups that changed. It returns the reports that no longer hold
+// and those that take their place; one that says the same as before is in both.
+func (c *Compiler) judgeTenants(groups map[types.NamespacedName]*group, changed asked) (stale, fresh []*Report) {
+	tenants := make(map[types.NamespacedName]*tenant, len(groups))
+	for name, g := range groups {
+		known := c.tenants[name]
+		if known != nil && known.stands(g, c.providers, changed) {
+			tenants[name] = known
+			continue
+		}
+		t := judgeTenant(g, &c.facts, c.providers, c.digestKey)
+		if known != nil {
+			t.reports = keep(known.reports, t.reports)
+			stale = append(stale, known.reports...)
+		}
+		fresh = append(fresh, t.reports...)
+		tenants[name] = t
+	}
+	for name, known := range c.tenants {
+		if tenants[name] == nil {
+			stale = append(stale, known.reports...)
+		}
+	}
+	c.tenants = tenants
+	return stale, fresh
+}
+
+// finish puts reports and snapshot together.
+func (c *Compiler) finish(stale, fresh []*Report) {
+	c.reports = replace(c.reports, stale, fresh)
+	var served []*model.Organization
+	digests := []string{digest(nil, c.others)}
+	for _, t := range c.tenants {
+		digests = append(digests, t.digest)
+		if t.served != nil {
+			served = append(served, t.served)
+		}
+	}
+	combined := digestAll(digests, c.providers)
+	if c.snapshot != nil && c.snapshot.Digest == combined {
+		return
+	}
+	c.snapshot = model.NewSnapshot(combined, served, c.providers, objects(c.reports))
+}
+
+// objects lists what the reports are about, each once.
+func objects(reports []*Report) []model.ObjectID {
+	ids := make([]model.ObjectID, len(reports))
+	for i, r := range reports {
+		ids[i] = r.Object
+	}
+	return slices.Compact(ids)
+}
+
+// keep takes, for every new report that says the same as a known one, the known one.
+func keep(known, reports []*Report) []*Report {
+	byObject := make(map[model.ObjectID]*Report, len(known))
+	for _, r := range known {
+		byObject[r.Object] = r
+	}
+	kept := slices.Clone(reports)
+	for i, r := range reports {
+		if old := byObject[r.Object]; old != nil && reflect.DeepEqual(old, r) {
+			kept[i] = old
+		}
+	}
+	return kept
+}
+
+// replace merges fresh reports into sorted ones, without the stale. It makes a new slice
+// unless nothing changed: the old one is in the hands of others.
+func replace(sorted, stale, fresh []*Report) []*Report {
+	out := make(map[*Report]bool, len(stale))
+	for _, r := range stale {
+		out[r] = true
+	}
+	slices.SortFunc(fresh, compareReports)
+	merged := make([]*Report, 0, len(sorted)-len(stale)+len(fresh))
+	for _, r := range sorted {
+		if out[r] {
+			continue
+		}
+		for len(fresh) > 0 && compareReports(fresh[0], r) < 0 {
+			merged, fresh = append(merged, fresh[0]), fresh[1:]
+		}
+		merged = append(merged, r)
+	}
+	return append(merged, fresh...)
+}

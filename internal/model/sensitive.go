@@ -10,26 +10,33 @@ import (
 const redacted = "[redacted]"
 
 // Sensitive holds a secret that no printing, logging or encoding shows. Two of them
-// compare by Equal, in constant time.
-type Sensitive struct{ secret []byte }
+// compare by Equal, in constant time. The pointer is for package fmt, which calls no
+// method of a value in an unexported field, but never follows a pointer there.
+type Sensitive struct{ secret *[]byte }
 
 // NewSensitive keeps a copy of secret.
 func NewSensitive[T ~string | ~[]byte](secret T) Sensitive {
-	return Sensitive{append([]byte(nil), secret...)}
+	kept := append([]byte(nil), secret...)
+	return Sensitive{&kept}
 }
 
 // Reveal returns the secret itself; the caller must not keep, change or print it.
-func (s Sensitive) Reveal() []byte { return s.secret }
+func (s Sensitive) Reveal() []byte {
+	if s.secret == nil {
+		return nil
+	}
+	return *s.secret
+}
 
 // IsZero reports whether there is no secret.
-func (s Sensitive) IsZero() bool { return len(s.secret) == 0 }
+func (s Sensitive) IsZero() bool { return len(s.Reveal()) == 0 }
 
 // Equal compares in constant time.
-func (s Sensitive) Equal(other Sensitive) bool { return hmac.Equal(s.secret, other.secret) }
+func (s Sensitive) Equal(other Sensitive) bool { return hmac.Equal(s.Reveal(), other.Reveal()) }
 
 // Digest returns HMAC-SHA-256 of data under the secret.
 func (s Sensitive) Digest(data []byte) [sha256.Size]byte {
-	h := hmac.New(sha256.New, s.secret)
+	h := hmac.New(sha256.New, s.Reveal())
 	h.Write(data)
 	return [sha256.Size]byte(h.Sum(nil))
 }

@@ -1,0 +1,240 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+)
+
+// grantTypes are those served, by the name that a declaration gives them.
+var grantTypes = map[v1alpha1.GrantTypeName]oauth.GrantType{
+	"device_code":        oauth.DeviceCode,
+	"refresh_token":      oauth.RefreshToken,
+	"client_credentials": oauth.ClientCredentials,
+}
+
+// defaultGrantTypes by type of application; its keys are the types served.
+var defaultGrantTypes = map[string][]v1alpha1.GrantTypeName{
+	v1alpha1.TypeDevice:  {"device_code", "refresh_token"},
+	v1alpha1.TypeMachine: {"client_credentials"},
+}
+
+// Bounds of a client secret, in bytes.
+const (
+	secretLengthLeast = 32
+	secretLengthMost  = 256
+)
+
+// accessTokenLeast is the shortest life of an access token.
+const accessTokenLeast = time.Minute
+
+// applicant is an ApiApplication and the verdict on it.
+type applicant struct {
+	object *v1alpha1.ApiApplication
+	report *Report
+	app    *model.Application // as far as it could be read; served unless report.NotServed
+}
+
+// judgeApplications judges the ApiApplications that ask for this Organization.
+func (t *tenancy) judgeApplications(objects []*v1alpha1.ApiApplication) []*applicant {
+	names, owners := newRoll(), map[string]*v1alpha1.ApiApplication{}
+	var applicants []*applicant
+	for _, o := range bySeniority(objects) {
+		a := &applicant{object: o, report: newReport(kindApplication, o)}
+		applicants = append(applicants, a)
+		if names.enter(o, a.report) && t.admitApplication(o, a.report) {
+			a.app = t.application(o, a.report)
+			uniqueClientID(a, owners)
+			a.report.Application = applicationFacts(a)
+		}
+		a.report.close()
+	}
+	return applicants
+}
+
+// application reads one ApiApplication, rule by rule.
+func (t *tenancy) application(o *v1alpha1.ApiApplication, r *Report) *model.Application {
+	app := &model.Application{UID: string(o.UID), Namespace: o.Namespace, Name: o.Name, Type: o.Spec.Type, Suspended: o.Spec.Suspend}
+	r.Suspended = o.Spec.Suspend
+	applicationType(o, r)
+	app.ClientID = t.clientID(o, r)
+	app.DisplayName = cmp.Or(o.Spec.DisplayName, app.ClientID)
+	confidential := t.credentials(o, app, r)
+	app.GrantTypes = allowedGrantTypes(o, confidential, r)
+	t.ceiling(o, app, r)
+	app.IntrospectsOrganization = introspection(o, confidential, r)
+	app.AccessTokenTTL = t.accessTokenTTL(o, r)
+	app.ExpiresAt = expiry(o, r)
+	return app
+}
+
+// admitApplication gives one verdict for an Organization that is absent and one that does
+// not admit the namespace, so that nobody can ask which Organizations exist.
+func (t *tenancy) admitApplication(o *v1alpha1.ApiApplication, r *Report) bool {
+	var rule *v1alpha1.NamespaceAdmission
+	if t.served() && t.draft.object.Spec.AllowedNamespaces != nil {
+		rule = t.draft.object.Spec.AllowedNamespaces.ApiApplications
+	}
+	return t.admit(rule, resolve(o.Spec.OrganizationRef, o.Namespace), o.Namespace, r)
+}
+
+func applicationType(o *v1alpha1.ApiApplication, r *Report) {
+	if _, served := defaultGrantTypes[o.Spec.Type]; !served {
+		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.type", "%s is not served by this version; use Device or Machine", quote(o.Spec.Type))
+	}
+}
+
+// clientID is deterministic, so that a rebuilt or second cluster gives the same one, and
+// a custom one has one part less, so that it never equals a default one.
+func (t *tenancy) clientID(o *v1alpha1.ApiApplication, r *Report) string {
+	slug := t.draft.object.Spec.Slug
+	if o.Spec.ClientID == "" {
+		return slug + "." + o.Namespace + "." + o.Name
+	}
+	if rest, ok := strings.CutPrefix(o.Spec.ClientID, slug+"."); !ok || len(rest) > 63 || !label.MatchString(rest) {
+		r.refuse(v1alpha1.ReasonInvalidSpec, "spec.clientID",
+			"%s must be the Organization's slug, a dot and one label, such as %q", quote(o.Spec.ClientID), slug+".cli")
+		return ""
+	}
+	return o.Spec.ClientID
+}
+
+// uniqueClientID lets the oldest have a client ID. One that waits for its Secret keeps
+// it: else whoever comes later could take over the name that its users know.
+func uniqueClientID(a *applicant, owners map[string]*v1alpha1.ApiApplication) {
+	if !a.report.accepted() {
+		return
+	}
+	if owner := owners[a.app.ClientID]; owner != nil {
+		a.report.refuse(v1alpha1.ReasonClientIDConflict, "spec.clientID",
+			"%s belongs to the older ApiApplication %s; choose another one, or delete the older", quote(a.app.ClientID), show(nameOf(owner)))
+		return
+	}
+	owners[a.app.ClientID] = a.object
+}
+
+// allowedGrantTypes are those listed, or the type's own. They restrict, so a bad entry
+// means that the application is not served.
+func allowedGrantTypes(o *v1alpha1.ApiApplication, confidential bool, r *Report) []oauth.GrantType {
+	names := o.Spec.GrantTypes
+	if names == nil {
+		names = defaultGrantTypes[o.Spec.Type]
+	} else if len(names) == 0 {
+		r.refuse(v1alpha1.ReasonInvalidSpec, "spec.grantTypes", "must not be empty; list a grant, or leave the field out for the default of the type")
+	}
+	var allowed []oauth.GrantType
+	for i, name := range names {
+		field := fmt.Sprintf("spec.grantTypes[%d]", i)
+		grant, served := grantTypes[name]
+		switch {
+		case !served:
+			r.refuse(v1alpha1.ReasonUnsupportedValue, field, "%s is not served by this version; use device_code, refresh_token or client_credentials", quote(name))
+		case grant == oauth.ClientCredentials && !confidential && o.Spec.Type != v1alpha1.TypeMachine:
+			// RFC 6749 section 4.4: confidential clients only. What a Machine lacks is said by credentials.
+			r.refuse(v1alpha1.ReasonInvalidSpec, field, "client_credentials needs a client with a secret; set spec.credentials to source: FromSecret")
+		case grant == oauth.RefreshToken && !slices.Contains(names, "device_code"):
+			r.refuse(v1alpha1.ReasonInvalidSpec, field, "refresh_token comes only with a grant that gives one; add device_code, or remove refresh_token")
+		case !slices.Contains(allowed, grant):
+			allowed = append(allowed, grant)
+		}
+	}
+	slices.Sort(allowed)
+	return allowed
+}
+
+// ceiling reads the most that the application can be granted.
+func (t *tenancy) ceiling(o *v1alpha1.ApiApplication, app *model.Application, r *Report) {
+	var scopes, protocol []string
+	for i, s := range o.Spec.Scopes {
+		name, field := string(s), fmt.Sprintf("spec.scopes[%d]", i)
+		_, known := t.draft.catalogue.Scope(name)
+		switch {
+		case known:
+			scopes = append(scopes, name)
+		case name == oauth.OfflineAccess:
+			protocol = append(protocol, name)
+		case protocolScopes.Has(name):
+			r.refuse(v1alpha1.ReasonUnsupportedValue, field, "the protocol scope %s is not served by this version; use offline_access or scopes of the Organization", quote(name))
+		default:
+			r.refuse(v1alpha1.ReasonUnknownScope, field, "%s is not a scope of Organization %s; correct it, or add it to the Organization's spec.scopes.custom",
+				quote(name), show(nameOf(t.draft.object)))
+		}
+	}
+	app.Scopes = t.draft.catalogue.Expand(oauth.NewScopeSet(scopes...))
+	app.ProtocolScopes = oauth.NewScopeSet(protocol...)
+}
+
+// introspection widens what a client may ask about, so a bad value leaves it at its own
+// tokens. RFC 7662 section 2.1: whoever asks must prove who it is.
+func introspection(o *v1alpha1.ApiApplication, confidential bool, r *Report) bool {
+	switch v := o.Spec.Introspection; v {
+	case "", v1alpha1.IntrospectOwn:
+	case v1alpha1.IntrospectOrganization:
+		if confidential {
+			return true
+		}
+		r.find(v1alpha1.ReasonInvalidSpec, "spec.introspection", "Organization needs a client with a secret; set spec.credentials to source: FromSecret, or use Own")
+	default:
+		r.find(v1alpha1.ReasonUnsupportedValue, "spec.introspection", "%s is not served; use Own or Organization", quote(v))
+	}
+	return false
+}
+
+func (t *tenancy) accessTokenTTL(o *v1alpha1.ApiApplication, r *Report) time.Duration {
+	ceiling := t.draft.tokens.AccessToken
+	if o.Spec.Tokens == nil || o.Spec.Tokens.AccessTokenTTL == "" {
+		return ceiling
+	}
+	return length(o.Spec.Tokens.AccessTokenTTL, "spec.tokens.accessTokenTTL",
+		bounds{accessTokenLeast, ceiling, ", the Organization's ceiling"}, ceiling, r)
+}
+
+func expiry(o *v1alpha1.ApiApplication, r *Report) time.Time {
+	if o.Spec.ExpiresAt == "" {
+		return time.Time{}
+	}
+	at, ok := moment(o.Spec.ExpiresAt)
+	if !ok {
+		r.refuse(v1alpha1.ReasonInvalidSpec, "spec.expiresAt", "%s is not a moment in time; write it like 2027-01-31T00:00:00Z", quote(o.Spec.ExpiresAt))
+		return time.Time{}
+	}
+	r.ExpiresAt = at
+	r.bound(at)
+	return at
+}
+
+// applicationFacts are what status shows: the client ID as soon as it is certain, the
+// rest once it is served.
+func applicationFacts(a *applicant) *v1alpha1.ApiApplicationStatus {
+	s := &v1alpha1.ApiApplicationStatus{}
+	if a.report.accepted() {
+		s.ClientID = a.app.ClientID
+	}
+	if a.report.NotServed {
+		return s
+	}
+	e := &v1alpha1.EffectiveApplication{AccessTokenTTL: written(a.app.AccessTokenTTL)}
+	for name, grant := range grantTypes {
+		if a.app.Allows(grant) {
+			e.GrantTypes = append(e.GrantTypes, name)
+		}
+	}
+	slices.Sort(e.GrantTypes)
+	for _, s := range a.app.Scopes.Union(a.app.ProtocolScopes) {
+		e.Scopes = append(e.Scopes, v1alpha1.ApplicationScope(s))
+	}
+	s.Effective = e
+	return s
+}
+
+func secretName(o *v1alpha1.ApiApplication) types.NamespacedName {
+	return types.NamespacedName{Namespace: o.Namespace, Name: o.Spec.Credentials.FromSecret.Name}
+}

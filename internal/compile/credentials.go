@@ -1,0 +1,82 @@
+package compile
+
+import (
+	"bytes"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// credentials reads how the application proves itself, and reports whether it declares
+// to have a secret at all. Credentials restrict: without good ones it is not served.
+func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application, r *Report) (confidential bool) {
+	c, source := o.Spec.Credentials, v1alpha1.CredentialsNone
+	if c != nil {
+		source = c.Source
+	}
+	switch source {
+	case v1alpha1.CredentialsNone:
+		if o.Spec.Type == v1alpha1.TypeMachine {
+			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials", "a Machine proves itself with a secret; set source: FromSecret and fromSecret")
+		} else if c != nil && c.FromSecret != nil {
+			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.fromSecret", "is only read with source: FromSecret; remove it, or set source: FromSecret")
+		}
+		return false
+	case v1alpha1.CredentialsFromSecret:
+		if c.FromSecret == nil {
+			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.fromSecret", "must name a Secret and a key with source: FromSecret")
+			return true
+		}
+		t.secret(o, app, r)
+		return true
+	default:
+		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.credentials.source", "%s is not served by this version; use None or FromSecret", quote(source))
+		return false
+	}
+}
+
+// secret digests the client secret of a Secret in the application's own namespace. A
+// Secret that is missing is waited for; one is never invented.
+func (t *tenancy) secret(o *v1alpha1.ApiApplication, app *model.Application, r *Report) {
+	const field = "spec.credentials.fromSecret"
+	name, key := secretName(o), o.Spec.Credentials.FromSecret.Key
+	secret, found := t.findSecret(name)
+	if !found {
+		r.refuse(v1alpha1.ReasonSecretNotFound, field, "no Secret %s with the label %s: %s; create it or add the label, Gatehouse waits for it",
+			show(name), v1alpha1.SecretLabel, v1alpha1.SecretInput)
+		return
+	}
+	value, found := secret.Data[key]
+	if !found {
+		r.refuse(v1alpha1.ReasonSecretKeyMissing, field, "Secret %s has no key %s; add it", show(name), quote(key))
+		return
+	}
+	plain := withoutLineEnd(value.Reveal())
+	if !presentable(plain) {
+		r.refuse(v1alpha1.ReasonSecretKeyMissing, field, "key %s of Secret %s must hold %d to %d printable ASCII characters without spaces; correct it there",
+			quote(key), show(name), secretLengthLeast, secretLengthMost)
+		return
+	}
+	app.Secrets = []model.SecretDigest{t.digestKey.Digest(plain)}
+}
+
+// withoutLineEnd forgives one line end after the secret: editors and `echo` leave one in
+// the file that `kubectl create secret --from-file` reads, and no client ever sends it.
+// Nothing else is trimmed, so no character that was meant is lost.
+func withoutLineEnd(secret []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(secret, []byte("\n")), []byte("\r"))
+}
+
+// presentable reports whether every client can send the secret unchanged (RFC 6749
+// appendix A.2, without the space) and nobody can guess it.
+func presentable(secret []byte) bool {
+	if len(secret) < secretLengthLeast || len(secret) > secretLengthMost {
+		return false
+	}
+	for _, c := range secret {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,47 @@
+package compile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// digest identifies what is served of an organization, nil for nothing: what
+// model.Describe shows, what that keeps to itself, and every object that was judged.
+func digest(o *model.Organization, reports []*Report) string {
+	h := sha256.New()
+	for _, r := range reports {
+		fmt.Fprintf(h, "%q\n", []string{r.Object.Kind, r.Object.Namespace, r.Object.Name, r.Object.UID})
+	}
+	if o == nil {
+		return hex.EncodeToString(h.Sum(nil))
+	}
+	_, _ = io.WriteString(h, o.Describe())
+	fmt.Fprintf(h, "%q %d\n", o.ID, o.CreatedAt.UnixNano())
+	for _, p := range o.Providers {
+		fmt.Fprintf(h, "%q\n", p.UID)
+	}
+	applications := slices.SortedFunc(o.Applications(), func(a, b *model.Application) int { return strings.Compare(a.UID, b.UID) })
+	for _, a := range applications {
+		fmt.Fprintf(h, "%q %x\n", a.UID, a.Secrets)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// digestAll combines digests, so that one change costs its organization.
+func digestAll(digests []string, providers []*model.Provider) string {
+	slices.Sort(digests)
+	h := sha256.New()
+	for _, d := range digests {
+		_, _ = io.WriteString(h, d)
+	}
+	for _, p := range providers {
+		fmt.Fprintf(h, "%q %s\n", p.UID, p.Describe())
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

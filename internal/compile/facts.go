@@ -1,0 +1,112 @@
+package compile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// facts are what is known besides the four kinds.
+type facts struct {
+	namespaces map[string]Namespace
+	secrets    map[types.NamespacedName]Secret
+}
+
+// asked is what a tenant's verdict looked up, found or not: a change of it, and no other,
+// makes the tenant be judged again.
+type asked struct {
+	namespaces map[string]bool
+	secrets    map[types.NamespacedName]bool
+}
+
+func newAsked() asked {
+	return asked{map[string]bool{}, map[types.NamespacedName]bool{}}
+}
+
+// touches reports whether anything that was asked for is among what changed.
+func (a asked) touches(changed asked) bool {
+	for n := range changed.namespaces {
+		if a.namespaces[n] {
+			return true
+		}
+	}
+	for s := range changed.secrets {
+		if a.secrets[s] {
+			return true
+		}
+	}
+	return false
+}
+
+// update takes in the facts of an Input and returns what changed.
+func (f *facts) update(in *Input) (changed asked) {
+	changed = newAsked()
+	namespaces, secrets := indexNamespaces(in.Namespaces), f.secrets
+	if !f.sameSecrets(in.Secrets) {
+		secrets = indexSecrets(in.Secrets)
+		difference(f.secrets, secrets, sameSecret, changed.secrets)
+	}
+	difference(f.namespaces, namespaces, sameNamespace, changed.namespaces)
+	f.namespaces, f.secrets = namespaces, secrets
+	return changed
+}
+
+// sameSecrets spares building an index of thousands where nothing changed.
+func (f *facts) sameSecrets(list []Secret) bool {
+	if len(list) != len(f.secrets) {
+		return false
+	}
+	for i := range list {
+		known, ok := f.secrets[types.NamespacedName{Namespace: list[i].Namespace, Name: list[i].Name}]
+		if !ok || known.Version != list[i].Version {
+			return false
+		}
+	}
+	return true
+}
+
+func indexSecrets(list []Secret) map[types.NamespacedName]Secret {
+	index := make(map[types.NamespacedName]Secret, len(list))
+	for _, s := range list {
+		name := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
+		if other, twice := index[name]; !twice || other.Version < s.Version {
+			index[name] = s
+		}
+	}
+	return index
+}
+
+func indexNamespaces(list []Namespace) map[string]Namespace {
+	index := make(map[string]Namespace, len(list))
+	for _, n := range list {
+		if n.Labels == nil {
+			n.Labels = map[string]string{} // known to have none
+		}
+		if other, twice := index[n.Name]; !twice || fmt.Sprint(other) < fmt.Sprint(n) {
+			index[n.Name] = n
+		}
+	}
+	return index
+}
+
+func sameSecret(a, b Secret) bool { return a.Version == b.Version }
+
+func sameNamespace(a, b Namespace) bool {
+	return maps.Equal(a.Labels, b.Labels) && slices.Equal(a.Slugs, b.Slugs)
+}
+
+// difference notes the keys whose values are not the same before and after.
+func difference[K comparable, V any](before, after map[K]V, same func(V, V) bool, changed map[K]bool) {
+	for k, v := range after {
+		if old, ok := before[k]; !ok || !same(old, v) {
+			changed[k] = true
+		}
+	}
+	for k := range before {
+		if _, ok := after[k]; !ok {
+			changed[k] = true
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// label is the shape of a slug and of each part of a client ID (RFC 1123).
+var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+
+const slugLengthMost = 40
+
+// draft is what an Organization says of itself, judged without looking at anybody else.
+// It is kept for as long as the object stays the same.
+type draft struct {
+	object    *v1alpha1.Organization
+	report    *Report // not closed: the verdict on its surroundings comes on top
+	catalogue *model.Catalogue
+	tokens    model.TokenCeilings
+}
+
+func newDraft(o *v1alpha1.Organization) *draft {
+	d := &draft{object: o, report: newReport(kindOrganization, o)}
+	slugShape(o.Spec.Slug, d.report)
+	d.catalogue = scopeCatalogue(o.Spec.Scopes, d.report)
+	d.tokens = tokenCeilings(o.Spec.Tokens, d.report)
+	if allowed := o.Spec.AllowedNamespaces; allowed != nil {
+		checkAdmission(allowed.ApiApplications, "spec.allowedNamespaces.apiApplications", d.report)
+		checkAdmission(allowed.Roles, "spec.allowedNamespaces.roles", d.report)
+	}
+	return d
+}
+
+// slugShape refuses what could not stand before the first dot of a client ID.
+func slugShape(slug string, r *Report) {
+	if len(slug) > slugLengthMost || !label.MatchString(slug) {
+		r.refuse(v1alpha1.ReasonInvalidSpec, "spec.slug",
+			"%s is not a slug; use at most %d lower-case letters, digits and inner hyphens", quote(slug), slugLengthMost)
+	}
+}
+
+// tokenCeilings reads the ceilings. What is not used for long enough is over anyway when
+// the absolute life is, so the idle one is never longer.
+func tokenCeilings(t *v1alpha1.TokenCeilings, r *Report) model.TokenCeilings {
+	if t == nil {
+		t = &v1alpha1.TokenCeilings{}
+	}
+	const day = 24 * time.Hour
+	access, refresh := bounds{least: time.Minute, most: day}, bounds{least: time.Minute, most: 365 * day}
+	c := model.TokenCeilings{
+		AccessToken:     length(t.AccessTokenTTL, "spec.tokens.accessTokenTTL", access, time.Hour, r),
+		RefreshIdle:     length(t.RefreshTokenIdleTTL, "spec.tokens.refreshTokenIdleTTL", refresh, 30*day, r),
+		RefreshAbsolute: length(t.RefreshTokenAbsoluteTTL, "spec.tokens.refreshTokenAbsoluteTTL", refresh, 90*day, r),
+	}
+	c.RefreshIdle = min(c.RefreshIdle, c.RefreshAbsolute)
+	return c
+}
+
+// candidate is an Organization with what its surroundings make of it.
+type candidate struct {
+	draft    *draft
+	named    bool    // it has its name and UID for itself
+	standing Finding // zero: it has its slug for itself, too
+}
+
+// report is a copy of the draft's, with the standing on top.
+func (c candidate) report() *Report {
+	r := *c.draft.report
+	r.Findings = slices.Clone(r.Findings)
+	if c.standing.Reason != "" {
+		r.NotServed = true
+		r.Findings = append(r.Findings, c.standing)
+	}
+	r.Suspended = c.draft.object.Spec.Suspend
+	return &r
+}
+
+// rank gives names and slugs away. The others are reported, and serve nothing. Only
+// Organizations that are otherwise accepted contend for a slug.
+func rank(drafts []*draft, f *facts, anySlug bool) []candidate {
+	names, slugs := newRoll(), map[string]bool{}
+	candidates := make([]candidate, 0, len(drafts))
+	for _, d := range drafts {
+		o, slug := d.object, d.object.Spec.Slug
+		r := &Report{}
+		c := candidate{draft: d, named: names.enter(o, r)}
+		switch {
+		case !c.named || d.report.NotServed:
+		case !anySlug && slug != o.Namespace && !slices.Contains(f.namespaces[o.Namespace].Slugs, slug):
+			r.refuse(v1alpha1.ReasonSlugNotGranted, "spec.slug",
+				"%s is not granted to namespace %s; use the namespace's name, or ask a cluster administrator to list it in the Namespace's annotation %s",
+				quote(slug), clip(o.Namespace, 64), v1alpha1.SlugsAnnotation)
+		case slugs[slug]:
+			r.refuse(v1alpha1.ReasonSlugConflict, "spec.slug",
+				"%s belongs to an older Organization; choose another one, or delete the older Organization", quote(slug))
+		default:
+			slugs[slug] = true
+		}
+		if len(r.Findings) > 0 {
+			c.standing = r.Findings[0]
+		}
+		candidates = append(candidates, c)
+	}
+	return candidates
+}
+
+// loginProviders resolves the providers that count in an Organization. A declared list of
+// which nothing resolves means that nobody signs in, never that everybody does.
+func loginProviders(o *v1alpha1.Organization, served []*model.Provider, r *Report) []*model.Provider {
+	if o.Spec.Login == nil || o.Spec.Login.AuthProviders == nil {
+		return served
+	}
+	byName := make(map[types.NamespacedName]*model.Provider, len(served))
+	for _, p := range served {
+		byName[types.NamespacedName{Namespace: p.Namespace, Name: p.Name}] = p
+	}
+	var counted []*model.Provider
+	for i, ref := range o.Spec.Login.AuthProviders {
+		name := resolve(ref, o.Namespace)
+		p := byName[name]
+		if p == nil {
+			r.find(v1alpha1.ReasonRefNotFound, fmt.Sprintf("spec.login.authProviders[%d]", i),
+				"no AuthProvider %s is served; create it, or correct name and namespace", show(name))
+			continue
+		}
+		if !slices.Contains(counted, p) {
+			counted = append(counted, p)
+		}
+	}
+	return counted
+}
+
+func organizationModel(d *draft, providers []*model.Provider) model.Organization {
+	o := d.object
+	return model.Organization{
+		ID: string(o.UID), Namespace: o.Namespace, Name: o.Name,
+		Slug: o.Spec.Slug, DisplayName: cmp.Or(o.Spec.DisplayName, o.Spec.Slug),
+		CreatedAt: o.CreationTimestamp.UTC(), Suspended: o.Spec.Suspend,
+		Catalogue: d.catalogue, Tokens: d.tokens, Providers: providers,
+	}
+}

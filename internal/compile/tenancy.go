@@ -1,0 +1,178 @@
+package compile
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// group is everything that asks for one Organization, by whatever name it is referred to.
+type group struct {
+	organization candidate // its draft is nil where there is no such Organization
+	applications []*v1alpha1.ApiApplication
+	roles        []*v1alpha1.Role
+}
+
+// tenant is the verdict on a group, with all that it was reached from.
+type tenant struct {
+	organization candidate
+	providers    []*model.Provider // served in the installation
+	applications map[*v1alpha1.ApiApplication]int
+	roles        map[*v1alpha1.Role]int
+	asked        asked
+
+	served  *model.Organization // nil: not served
+	digest  string
+	reports []*Report
+}
+
+// stands reports whether a new verdict on the group would be the same.
+func (t *tenant) stands(g *group, providers []*model.Provider, changed asked) bool {
+	return t.organization == g.organization && slices.Equal(t.providers, providers) &&
+		sameMembers(t.applications, g.applications) && sameMembers(t.roles, g.roles) && !t.asked.touches(changed)
+}
+
+// sameMembers compares by identity, in any order: objects are read-only, so one that
+// changed is another one.
+func sameMembers[T comparable](known map[T]int, members []T) bool {
+	if len(known) != len(members) {
+		return false
+	}
+	seen := make([]bool, len(members))
+	for _, m := range members {
+		i, ok := known[m]
+		if !ok || seen[i] {
+			return false
+		}
+		seen[i] = true
+	}
+	return true
+}
+
+// numbered gives every member a number from 0.
+func numbered[T comparable](members []T) map[T]int {
+	numbers := make(map[T]int, len(members))
+	for _, m := range members {
+		if _, twice := numbers[m]; !twice {
+			numbers[m] = len(numbers)
+		}
+	}
+	return numbers
+}
+
+// tenancy is one group being judged.
+type tenancy struct {
+	*facts
+	draft     *draft // nil: there is no such Organization
+	report    *Report
+	digestKey model.Sensitive
+	asked     asked
+}
+
+// judgeTenant judges an Organization with its members.
+func judgeTenant(g *group, f *facts, providers []*model.Provider, key model.Sensitive) *tenant {
+	t := &tenancy{facts: f, draft: g.organization.draft, digestKey: key, asked: newAsked()}
+	var counted []*model.Provider
+	if t.draft != nil {
+		t.report = g.organization.report()
+		counted = loginProviders(t.draft.object, providers, t.report)
+	}
+	applicants := t.judgeApplications(g.applications)
+	roles := t.judgeRoles(g.roles, applicants)
+
+	verdict := &tenant{
+		organization: g.organization, providers: providers, asked: t.asked,
+		applications: numbered(g.applications), roles: numbered(g.roles),
+	}
+	for _, a := range applicants {
+		verdict.reports = append(verdict.reports, a.report)
+	}
+	for _, r := range roles {
+		verdict.reports = append(verdict.reports, r.report)
+	}
+	if t.draft != nil {
+		t.report.Organization = t.organizationFacts(counted, applicants, roles)
+		verdict.reports = append(verdict.reports, t.report.close())
+	}
+	if t.served() {
+		verdict.served = t.assemble(counted, applicants, roles)
+	}
+	slices.SortFunc(verdict.reports, compareReports)
+	verdict.digest = digest(verdict.served, verdict.reports)
+	return verdict
+}
+
+// served reports whether the Organization is.
+func (t *tenancy) served() bool { return t.draft != nil && !t.report.NotServed }
+
+// admit judges a reference to the Organization from a namespace.
+func (t *tenancy) admit(rule *v1alpha1.NamespaceAdmission, organization types.NamespacedName, namespace string, r *Report) bool {
+	t.asked.namespaces[namespace] = true
+	if t.served() && admits(rule, t.draft.object.Namespace, namespace, t.namespaces[namespace].Labels) {
+		return true
+	}
+	r.refuse(v1alpha1.ReasonNotAdmitted, "spec.organizationRef", "no Organization %s admits this namespace", show(organization))
+	return false
+}
+
+func (t *tenancy) findSecret(name types.NamespacedName) (Secret, bool) {
+	t.asked.secrets[name] = true
+	s, found := t.secrets[name]
+	return s, found
+}
+
+// assemble makes the model: what is served, with every Role in the hands that hold it.
+func (t *tenancy) assemble(providers []*model.Provider, applicants []*applicant, roles []*roleNode) *model.Organization {
+	people := map[string][]model.Holding{}
+	for _, role := range roles {
+		for _, h := range role.holders {
+			holding := model.Holding{Role: role.role, NotAfter: h.notAfter}
+			if h.application != nil {
+				h.application.app.Holdings = append(h.application.app.Holdings, holding)
+			} else {
+				people[h.address] = append(people[h.address], holding)
+			}
+		}
+	}
+	var served []*model.Application
+	for _, a := range applicants {
+		if !a.report.NotServed {
+			sortHoldings(a.app.Holdings)
+			served = append(served, a.app)
+		}
+	}
+	for _, held := range people {
+		sortHoldings(held)
+	}
+	return organizationModel(t.draft, providers).WithMembers(served, people)
+}
+
+// organizationFacts count who is accepted, which a wait for a Secret does not change.
+func (t *tenancy) organizationFacts(providers []*model.Provider, applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
+	if !t.served() {
+		return &v1alpha1.OrganizationStatus{}
+	}
+	s := &v1alpha1.OrganizationStatus{ID: string(t.draft.object.UID), Providers: int32(len(providers))} // #nosec G115 -- bounded by memory
+	for _, a := range applicants {
+		if a.report.accepted() {
+			s.Applications++
+		}
+	}
+	for _, r := range roles {
+		if r.report.accepted() {
+			s.Roles++
+		}
+	}
+	return s
+}
+
+func sortHoldings(holdings []model.Holding) {
+	slices.SortFunc(holdings, func(a, b model.Holding) int {
+		return cmp.Or(strings.Compare(a.Role.Namespace, b.Role.Namespace), strings.Compare(a.Role.Name, b.Role.Name), a.NotAfter.Compare(b.NotAfter))
+	})
+}

@@ -1,0 +1,74 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Describe writes what is served of the organization in lines of a fixed order, for
+// people, golden files and digests. It shows no secret, and no UID.
+func (o *Organization) Describe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "organization %s (%s/%s) %q%s\n", o.Slug, o.Namespace, o.Name, o.DisplayName, mark(o.Suspended, " suspended"))
+	fmt.Fprintf(&b, "  tokens access %v, refresh idle %v, refresh absolute %v\n", o.Tokens.AccessToken, o.Tokens.RefreshIdle, o.Tokens.RefreshAbsolute)
+	for _, p := range o.Providers {
+		fmt.Fprintf(&b, "  sign-in %s\n", p.Describe())
+	}
+	for _, s := range o.Catalogue.Scopes {
+		fmt.Fprintf(&b, "  scope %s %q includes [%s]\n", s.Name, s.Description, s.Includes)
+	}
+	applications := slices.SortedFunc(o.Applications(), func(a, b *Application) int { return strings.Compare(a.ClientID, b.ClientID) })
+	for _, a := range applications {
+		a.describe(&b)
+	}
+	var addresses []string
+	for address := range o.people {
+		addresses = append(addresses, address)
+	}
+	slices.Sort(addresses)
+	for _, address := range addresses {
+		fmt.Fprintf(&b, "  person %s\n", address)
+		describeHoldings(&b, o.people[address])
+	}
+	return b.String()
+}
+
+// Describe writes what is served of the provider on one line.
+func (p *Provider) Describe() string {
+	text := fmt.Sprintf("%s/%s %s %q", p.Namespace, p.Name, p.Type, p.DisplayName)
+	if p.Local != nil {
+		text += fmt.Sprintf(" at least %d characters%s", p.Local.MinLength, mark(p.Local.CheckCommon, ", not a common one"))
+	}
+	return text
+}
+
+func (a *Application) describe(b *strings.Builder) {
+	fmt.Fprintf(b, "  application %s (%s/%s) %s %q%s%s\n", a.ClientID, a.Namespace, a.Name, a.Type, a.DisplayName,
+		mark(a.Public(), " public"), mark(a.Suspended, " suspended"))
+	fmt.Fprintf(b, "    grants %v\n", a.GrantTypes)
+	fmt.Fprintf(b, "    scopes [%s] protocol [%s]\n", a.Scopes, a.ProtocolScopes)
+	fmt.Fprintf(b, "    access token %v%s%s\n", a.AccessTokenTTL, until(a.ExpiresAt), mark(a.IntrospectsOrganization, ", introspects the organization"))
+	describeHoldings(b, a.Holdings)
+}
+
+func describeHoldings(b *strings.Builder, holdings []Holding) {
+	for _, h := range holdings {
+		fmt.Fprintf(b, "    holds %s/%s %q [%s]%s\n", h.Role.Namespace, h.Role.Name, h.Role.DisplayName, h.Role.Scopes, until(h.NotAfter))
+	}
+}
+
+func until(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return " until " + at.Format(time.RFC3339Nano)
+}
+
+func mark(on bool, text string) string {
+	if on {
+		return text
+	}
+	return ""
+}
