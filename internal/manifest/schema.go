@@ -38,7 +38,7 @@ type kindSchema struct {
 // schemas are the embedded CustomResourceDefinitions by kind, compiled once.
 var schemas = sync.OnceValue(func() map[string]*kindSchema {
 	byKind := map[string]*kindSchema{}
-	names, err := fs.Glob(crd.FS, "*.yaml")
+	names, err := fs.Glob(crd.FS, "*")
 	for _, name := range names {
 		var definition apiextensionsv1.CustomResourceDefinition
 		var s *kindSchema
