@@ -1,0 +1,220 @@
+package controllers
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/compile"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// world is what the informers have delivered. Its objects are shared with the watch cache
+// and read-only. It is whole before the first Reconcile: the publisher starts only after
+// every source has delivered its first list, so what is not in it does not exist.
+type world struct {
+	mu            sync.RWMutex
+	organizations kept[*v1alpha1.Organization]
+	applications  kept[*v1alpha1.ApiApplication]
+	roles         kept[*v1alpha1.Role]
+	providers     kept[*v1alpha1.AuthProvider]
+	secrets       kept[compile.Secret]
+	namespaces    kept[compile.Namespace]
+	statuses      map[model.ObjectID]storedStatus
+}
+
+type kept[T any] map[types.NamespacedName]T
+
+// storedStatus is what the API server has as the status of one incarnation.
+type storedStatus struct {
+	objectStatus
+	version string // of the object
+}
+
+func newWorld() *world {
+	return &world{
+		organizations: kept[*v1alpha1.Organization]{},
+		applications:  kept[*v1alpha1.ApiApplication]{},
+		roles:         kept[*v1alpha1.Role]{},
+		providers:     kept[*v1alpha1.AuthProvider]{},
+		secrets:       kept[compile.Secret]{},
+		namespaces:    kept[compile.Namespace]{},
+		statuses:      map[model.ObjectID]storedStatus{},
+	}
+}
+
+// gather returns everything that Compile looks at, as of now.
+func (w *world) gather(o Options) compile.Input {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return compile.Input{
+		Organizations:   slices.Collect(maps.Values(w.organizations)),
+		Applications:    slices.Collect(maps.Values(w.applications)),
+		Roles:           slices.Collect(maps.Values(w.roles)),
+		Providers:       slices.Collect(maps.Values(w.providers)),
+		Secrets:         slices.Collect(maps.Values(w.secrets)),
+		Namespaces:      slices.Collect(maps.Values(w.namespaces)),
+		SystemNamespace: o.SystemNamespace,
+		DigestKey:       o.DigestKey,
+	}
+}
+
+// status finds what is stored for the incarnation that id names.
+func (w *world) status(id model.ObjectID) (s storedStatus, exists bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	s, exists = w.statuses[id]
+	return s, exists
+}
+
+// The kinds, as model.ObjectID has them.
+const (
+	kindOrganization = "Organization"
+	kindApplication  = "ApiApplication"
+	kindRole         = "Role"
+	kindProvider     = "AuthProvider"
+)
+
+// theKey is the only key of the publisher's queue: whatever changes, the whole is judged.
+var theKey = reconcile.Request{NamespacedName: types.NamespacedName{Name: "declarations"}}
+
+type (
+	queue  = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	origin = source.TypedSource[reconcile.Request]
+)
+
+// sources feed the world. A change that Compile can see enqueues theKey; any other change
+// of one of our objects, such as a foreign hand on its status, is told to touched.
+func (w *world) sources(c cache.Cache, touched func(model.ObjectID)) []origin {
+	return []origin{
+		declared(c, w, w.organizations, kindOrganization, &v1alpha1.Organization{}, touched),
+		declared(c, w, w.applications, kindApplication, &v1alpha1.ApiApplication{}, touched),
+		declared(c, w, w.roles, kindRole, &v1alpha1.Role{}, touched),
+		declared(c, w, w.providers, kindProvider, &v1alpha1.AuthProvider{}, touched),
+		feed[*corev1.Secret, compile.Secret]{
+			world: w, kept: w.secrets, keep: secretInput,
+			same: func(a, b compile.Secret) bool { return a.Version == b.Version },
+		}.source(c, &corev1.Secret{}),
+		feed[*metav1.PartialObjectMetadata, compile.Namespace]{
+			world: w, kept: w.namespaces, keep: namespaceInput,
+			same: func(a, b compile.Namespace) bool {
+				return maps.Equal(a.Labels, b.Labels) && slices.Equal(a.Slugs, b.Slugs)
+			},
+		}.source(c, namespaceMetadata()),
+		// An empty cluster is published as well.
+		source.Func(func(_ context.Context, q queue) error { q.Add(theKey); return nil }),
+	}
+}
+
+// declared feeds one of the four kinds.
+func declared[T client.Object](c cache.Cache, w *world, into kept[T], kind string, of T, touched func(model.ObjectID)) origin {
+	identify := func(o T) model.ObjectID {
+		return model.ObjectID{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName(), UID: string(o.GetUID())}
+	}
+	return feed[T, T]{
+		world: w, kept: into,
+		keep: func(o T) T { return o },
+		same: func(a, b T) bool { return a.GetUID() == b.GetUID() && a.GetGeneration() == b.GetGeneration() },
+		note: func(o T) { w.statuses[identify(o)] = storedStatus{statusOf(o), o.GetResourceVersion()} },
+		miss: func(o T) { delete(w.statuses, identify(o)) },
+		idle: func(o T) { touched(identify(o)) },
+	}.source(c, of)
+}
+
+// feed keeps the objects of one kind as its informer delivers them.
+type feed[O client.Object, T any] struct {
+	world *world
+	kept  kept[T]
+	keep  func(O) T
+	same  func(before, after T) bool // as Compile sees it
+
+	// For the four kinds; nil for others. note and miss hold the world's lock.
+	note, miss func(O)
+	idle       func(O) // a change that is none to Compile
+}
+
+func (f feed[O, T]) source(c cache.Cache, of O) origin {
+	return source.Kind(c, of, handler.TypedFuncs[O, reconcile.Request]{
+		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[O], q queue) { f.put(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[O], q queue) {
+			if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() { // deleted and created between two lists
+				f.drop(e.ObjectOld, q)
+			}
+			f.put(e.ObjectNew, q)
+		},
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[O], q queue) { f.drop(e.Object, q) },
+	})
+}
+
+// put keeps o. What is being deleted is deleted, even while somebody's finalizer holds it:
+// nothing can bring it back.
+func (f feed[O, T]) put(o O, q queue) {
+	if o.GetDeletionTimestamp() != nil && o.GetNamespace() != "" {
+		f.drop(o, q)
+		return
+	}
+	if f.replace(client.ObjectKeyFromObject(o), o) {
+		q.Add(theKey)
+	} else if f.idle != nil {
+		f.idle(o)
+	}
+}
+
+// replace reports whether o is news to Compile. If it is not, the object that Compile knows
+// stays: to the Compiler another pointer is another object.
+func (f feed[O, T]) replace(key types.NamespacedName, o O) bool {
+	f.world.mu.Lock()
+	defer f.world.mu.Unlock()
+	if f.note != nil {
+		f.note(o)
+	}
+	after := f.keep(o)
+	if before, known := f.kept[key]; known && f.same(before, after) {
+		return false
+	}
+	f.kept[key] = after
+	return true
+}
+
+func (f feed[O, T]) drop(o O, q queue) {
+	f.world.mu.Lock()
+	delete(f.kept, client.ObjectKeyFromObject(o))
+	if f.miss != nil {
+		f.miss(o)
+	}
+	f.world.mu.Unlock()
+	q.Add(theKey)
+}
+
+func secretInput(s *corev1.Secret) compile.Secret {
+	data := make(map[string]model.Sensitive, len(s.Data))
+	for key, value := range s.Data {
+		data[key] = model.NewSensitive(value)
+	}
+	// The UID too: in a restored cluster a version may come again.
+	return compile.Secret{Namespace: s.Namespace, Name: s.Name, Version: string(s.UID) + "/" + s.ResourceVersion, Data: data}
+}
+
+func namespaceInput(n *metav1.PartialObjectMetadata) compile.Namespace {
+	var slugs []string
+	for slug := range strings.SplitSeq(n.Annotations[v1alpha1.SlugsAnnotation], ",") {
+		if slug = strings.TrimSpace(slug); slug != "" {
+			slugs = append(slugs, slug)
+		}
+	}
+	return compile.Namespace{Name: n.Name, Labels: n.Labels, Slugs: slugs}
+}
