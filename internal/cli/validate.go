@@ -84,7 +84,7 @@ type validated struct {
 
 func validate(paths []string, o manifest.Options) validation {
 	set, problems := manifest.Load(paths, o)
-	v := validation{Files: set.Files, Objects: set.Len(), Findings: []validated{}, Notes: []validated{}}
+	v := validation{Files: set.Files, Objects: set.Declared, Findings: []validated{}, Notes: []validated{}}
 	for _, p := range problems {
 		v.Findings = append(v.Findings, fromProblem(p))
 	}
@@ -131,13 +131,15 @@ func fromFinding(set *manifest.Set, r *compile.Report, f compile.Finding) valida
 	return v
 }
 
+// String is the finding in one line. Most messages end in a cure of their own, which is
+// more precise than the reason's; the latter is shown where there is none.
 func (v validated) String() string {
 	line := manifest.Problem{
 		Position: manifest.Position{File: v.File, Line: v.Line},
 		Object:   model.ObjectID{Kind: v.Kind, Namespace: v.Namespace, Name: v.Name},
 		Field:    v.Field, Message: v.Message,
 	}.Error()
-	if v.Cure != "" {
+	if v.Cure != "" && !strings.Contains(v.Message, "; ") {
 		line += " (" + v.Cure + ")"
 	}
 	return line

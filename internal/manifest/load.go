@@ -110,6 +110,7 @@ func (l *loader) readList(list *object, value map[string]any) {
 }
 
 func (l *loader) readResource(o *object, value map[string]any, apiVersion string) {
+	l.Declared++
 	schema, decode := schemas()[o.id.Kind], decoders[o.id.Kind]
 	if schema == nil || decode == nil {
 		kinds := make([]string, 0, len(decoders))

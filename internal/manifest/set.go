@@ -21,8 +21,9 @@ import (
 
 // Set is what was read. It never changes after it was made.
 type Set struct {
-	Files int       // that were read
-	Notes []Problem // what was left out although nothing is wrong with it
+	Files    int       // that were read
+	Declared int       // objects of the four kinds, admitted or not
+	Notes    []Problem // what was left out although nothing is wrong with it
 
 	options Options
 	objects map[model.ObjectID]*object // by ID without UID
@@ -42,7 +43,7 @@ func newSet(o Options) *Set { return &Set{options: o, objects: map[model.ObjectI
 
 func (o *object) position(path string) Position { return o.doc.position(o.at + path) }
 
-// Len is the number of objects of the four kinds.
+// Len is the number of objects of the four kinds that were admitted.
 func (s *Set) Len() int {
 	n := 0
 	for id := range s.objects {
