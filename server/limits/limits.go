@@ -8,9 +8,11 @@
 //     wait, from 1 s to 15 min.
 //   - One source, whatever the accounts: twenty wrong tries are free, then the same.
 //   - One account, whatever the sources: fifty wrong tries are free, then at most one try
-//     every 10 s from sources that are strangers to it. A source that has signed in to
-//     the account is none: the owner at a usual place is not held up by guesses made
-//     elsewhere, and anywhere else waits seconds, not hours.
+//     every 10 s.
+//
+// The last two hold back strangers only. A source that has signed in to the account is
+// none: the owner at a usual place is held up neither by guesses made elsewhere nor by a
+// guessing neighbour behind the same address, and anywhere else waits seconds, not hours.
 //
 // A try is counted before the password is looked at, so that a thousand tries at once are
 // a thousand tries; the right password takes back what it counted. Wrong tries are

@@ -38,10 +38,9 @@ func (s *SignIn) Try(now time.Time, account, source string) time.Duration {
 	pair := account + "\x00" + source
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wait := max(s.pair.wait(now, pair), s.source.wait(now, source))
-	friend := s.isFriend(now, pair)
+	wait, friend := s.pair.wait(now, pair), s.isFriend(now, pair)
 	if !friend {
-		wait = max(wait, s.account.wait(now, account))
+		wait = max(wait, s.source.wait(now, source), s.account.wait(now, account))
 	}
 	if wait > 0 {
 		return wait

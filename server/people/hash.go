@@ -1,0 +1,73 @@
+package people
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// params are argon2id's (RFC 9106); today's are OWASP's first choice.
+type params struct {
+	memory, time uint32 // KiB, passes
+	threads      uint8
+}
+
+var today = params{memory: 19 << 10, time: 2, threads: 1}
+
+const (
+	saltSize = 16
+	hashSize = 32
+)
+
+// Hash returns the argon2id hash of a password in PHC format, with a salt of its own.
+func Hash(password string) string {
+	salt := make([]byte, saltSize)
+	_, _ = rand.Read(salt) // never fails
+	return today.format(salt, today.derive(password, salt))
+}
+
+// verify compares in constant time. current is false for a hash that today would be made
+// with other parameters. A hash that cannot be read is nobody's.
+func verify(hash, password string) (right, current bool) {
+	p, salt, want, err := parse(hash)
+	if err != nil {
+		return false, true
+	}
+	return subtle.ConstantTimeCompare(p.derive(password, salt), want) == 1, p == today
+}
+
+func (p params) derive(password string, salt []byte) []byte {
+	return argon2.IDKey([]byte(password), salt, p.time, p.memory, p.threads, hashSize)
+}
+
+func (p params) format(salt, sum []byte) string {
+	e := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
+		argon2.Version, p.memory, p.time, p.threads, e.EncodeToString(salt), e.EncodeToString(sum))
+}
+
+// parse reads a PHC string. Parameters are bounded, so that a row of the database cannot
+// take all memory. Its errors do not contain the hash.
+func parse(hash string) (p params, salt, sum []byte, err error) {
+	parts := strings.Split(hash, "$")
+	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return p, nil, nil, fmt.Errorf("not an argon2id hash of version %d", argon2.Version)
+	}
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.threads); err != nil {
+		return p, nil, nil, fmt.Errorf("parameters of argon2id: %w", err)
+	}
+	if p.memory > 256<<10 || p.time == 0 || p.time > 16 || p.threads == 0 || p.threads > 16 {
+		return p, nil, nil, fmt.Errorf("parameters of argon2id out of range: %s", parts[3])
+	}
+	if salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil || len(salt) < 8 {
+		return p, nil, nil, fmt.Errorf("salt of argon2id is not readable")
+	}
+	if sum, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil || len(sum) != hashSize {
+		return p, nil, nil, fmt.Errorf("sum of argon2id is not readable")
+	}
+	return p, salt, sum, nil
+}

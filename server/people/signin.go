@@ -1,0 +1,83 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+var (
+	// ErrRefused: these are not the credentials of anybody who may sign in. There is one
+	// such answer, whatever was wrong (ASVS 6.3.8).
+	ErrRefused = errors.New("wrong email address or password")
+	// ErrBusy: too many passwords are being looked at; say 503.
+	ErrBusy = errors.New("busy with other sign-ins")
+)
+
+// Accounts is what a Directory needs of the store.
+type Accounts interface {
+	UserByEmail(ctx context.Context, email string) (store.User, error)
+	SetPassword(ctx context.Context, userID, hash string, ev store.Event) error
+}
+
+// Directory signs people in. It is safe for concurrent use.
+type Directory struct {
+	accounts Accounts
+	slots    chan struct{} // one for each hash under way: each takes 19 MiB and a core
+	dummy    func() string // what the password of nobody is compared with
+}
+
+// NewDirectory makes a Directory that computes as many hashes at once as there are cores.
+func NewDirectory(accounts Accounts) *Directory {
+	return &Directory{
+		accounts: accounts,
+		slots:    make(chan struct{}, runtime.GOMAXPROCS(0)),
+		dummy:    sync.OnceValue(func() string { return Hash("the password of nobody") }),
+	}
+}
+
+// SignIn returns the person with this address and password, ErrRefused, ErrBusy when ctx
+// ends first, or a fault of the store. A hash made with other parameters than today's is
+// replaced.
+func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password string) (store.User, error) {
+	u, err := d.find(ctx, email)
+	if err != nil {
+		return store.User{}, fmt.Errorf("find account: %w", err)
+	}
+	select {
+	case d.slots <- struct{}{}:
+		defer func() { <-d.slots }()
+	case <-ctx.Done():
+		return store.User{}, ErrBusy
+	}
+	hash, exists := u.PasswordHash, u.PasswordHash != "" && !u.Disabled
+	if !exists {
+		hash = d.dummy()
+	}
+	right, current := verify(hash, password)
+	if !exists || !right {
+		return store.User{}, ErrRefused
+	}
+	if !current {
+		ev := store.Event{Time: now, Actor: u.ID, Action: "user.password-rehashed", Target: u.ID, Outcome: "ok"}
+		if err := d.accounts.SetPassword(ctx, u.ID, Hash(password), ev); err != nil {
+			return store.User{}, fmt.Errorf("renew password hash: %w", err)
+		}
+	}
+	return u, nil
+}
+
+// find returns the zero User where there is none.
+func (d *Directory) find(ctx context.Context, email string) (store.User, error) {
+	// An address that cannot be is looked up too: it takes the same time.
+	u, err := d.accounts.UserByEmail(ctx, Address(email))
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{}, nil
+	}
+	return u, err
+}
