@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	selectObjects = `SELECT uid, kind, namespace, name, present, gone_at FROM objects`
+
+	insertObject = `INSERT INTO objects (uid, kind, namespace, name, present, gone_at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (uid) DO UPDATE SET kind = excluded.kind, namespace = excluded.namespace, name = excluded.name,
+		present = excluded.present, gone_at = excluded.gone_at`
+
+	insertKey  = `INSERT INTO keys (fingerprint) VALUES ($1) ON CONFLICT (fingerprint) DO NOTHING`
+	selectKeys = `SELECT fingerprint FROM keys ORDER BY fingerprint`
+)
+
+// objectMemory is the table of objects as this process last wrote or read it. Only one
+// process writes it at a time: the leader, or the only one.
+type objectMemory struct {
+	mu    sync.Mutex
+	known map[string]remembered // by UID; nil: not read yet
+	gone  map[string]Object
+}
+
+type remembered struct {
+	Object
+	present bool
+}
+
+// SyncObjects remembers the objects that exist now and marks those that no longer do as
+// gone at now. It returns every remembered object that has ever been gone, by UID; one
+// that came back was last gone when it did. When nothing changed since the last call it
+// writes nothing.
+func (db *DB) SyncObjects(ctx context.Context, present []Object, now time.Time) (map[string]Object, error) {
+	m := &db.objects
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.load(ctx, db); err != nil {
+		return nil, err
+	}
+	if changed := m.changed(present, now); len(changed) > 0 {
+		if err := db.write(ctx, func(t *tx) error { return t.rememberObjects(changed) }); err != nil {
+			m.known = nil // the write may still happen: read again
+			return nil, err
+		}
+		for _, o := range changed {
+			m.remember(o)
+		}
+	}
+	return maps.Clone(m.gone), nil
+}
+
+func (m *objectMemory) load(ctx context.Context, db *DB) error {
+	if m.known != nil {
+		return nil
+	}
+	rows, err := all(ctx, db, scanObject, selectObjects)
+	if err != nil {
+		return err
+	}
+	m.known, m.gone = make(map[string]remembered, len(rows)), map[string]Object{}
+	for _, o := range rows {
+		m.remember(o)
+	}
+	return nil
+}
+
+func (m *objectMemory) remember(o remembered) {
+	m.known[o.UID] = o
+	if !o.GoneAt.IsZero() {
+		m.gone[o.UID] = o.Object
+	}
+}
+
+// changed returns what must be written for these objects, and no others, to be present.
+func (m *objectMemory) changed(present []Object, now time.Time) []remembered {
+	var out []remembered
+	seen := make(map[string]bool, len(present))
+	for _, o := range present {
+		if seen[o.UID] {
+			continue
+		}
+		seen[o.UID] = true
+		was, known := m.known[o.UID]
+		o.GoneAt = was.GoneAt
+		if known && !was.present {
+			o.GoneAt = moment(millis(now))
+		}
+		if is := (remembered{o, true}); is != was {
+			out = append(out, is)
+		}
+	}
+	for _, uid := range slices.Sorted(maps.Keys(m.known)) {
+		if was := m.known[uid]; was.present && !seen[uid] {
+			was.present, was.GoneAt = false, moment(millis(now))
+			out = append(out, was)
+		}
+	}
+	return out
+}
+
+func (t *tx) rememberObjects(changed []remembered) error {
+	for _, o := range changed {
+		_, err := t.exec(insertObject, o.UID, o.Kind, o.Namespace, o.Name, number(o.present), millis(o.GoneAt))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanObject(s scanner) (o remembered, err error) {
+	var gone int64
+	err = s.Scan(&o.UID, &o.Kind, &o.Namespace, &o.Name, &o.present, &gone)
+	o.GoneAt = moment(gone)
+	return o, err
+}
+
+// RememberKey notes the fingerprint of the keyring in use; a known one writes nothing.
+func (db *DB) RememberKey(ctx context.Context, fingerprint string) error {
+	known, err := db.KnownKeys(ctx)
+	if err != nil || slices.Contains(known, fingerprint) {
+		return err
+	}
+	return db.write(ctx, func(t *tx) error {
+		_, err := t.exec(insertKey, fingerprint)
+		return err
+	})
+}
+
+// KnownKeys returns the fingerprints noted, sorted.
+func (db *DB) KnownKeys(ctx context.Context) ([]string, error) {
+	return all(ctx, db, func(s scanner) (k string, err error) { return k, s.Scan(&k) }, selectKeys)
+}

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	insertUser = `INSERT INTO users (id, email, name, password_hash, disabled, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6)`
+
+	insertEmailProof = `INSERT INTO email_proofs (address, proven_by, proven_at) VALUES ($1, $2, $3)
+		ON CONFLICT (address) DO UPDATE SET proven_by = excluded.proven_by, proven_at = excluded.proven_at`
+
+	selectUser = `SELECT u.id, u.email, u.name, u.password_hash, u.disabled, u.created_at,
+		COALESCE(p.proven_by, ''), COALESCE(p.proven_at, 0)
+		FROM users u LEFT JOIN email_proofs p ON p.address = u.email`
+	selectUserByID    = selectUser + ` WHERE u.id = $1`
+	selectUserByEmail = selectUser + ` WHERE u.email = $1`
+	selectUsers       = selectUser + ` ORDER BY u.email`
+
+	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1`
+	updateDisabled = `UPDATE users SET disabled = $2 WHERE id = $1`
+
+	deleteSessionsOfUser = `DELETE FROM sessions WHERE user_id = $1`
+	denyDevicesOfUser    = `UPDATE device_codes SET state = 'denied'
+		WHERE user_id = $1 AND state = 'approved' RETURNING hash`
+	revokeGrantsOfUser = `UPDATE grants SET revoked_at = $2, revoked_reason = $3
+		WHERE user_id = $1 AND revoked_at = 0 RETURNING id`
+
+	// notDisabled ends a condition on a user's ID. Whoever acts for a person repeats it in
+	// the act itself: the account may have been disabled since it was looked at.
+	notDisabled = ` NOT IN (SELECT id FROM users WHERE disabled = 1)`
+)
+
+// CreateUser adds an account. ErrConflict: the address is taken.
+func (db *DB) CreateUser(ctx context.Context, u User, ev Event) error {
+	return db.write(ctx, func(t *tx) error {
+		_, err := t.exec(insertUser, u.ID, u.Email, u.Name, u.PasswordHash, number(u.Disabled), millis(u.CreatedAt))
+		if err != nil {
+			return err
+		}
+		if u.EmailProvenBy != "" {
+			if _, err := t.exec(insertEmailProof, u.Email, u.EmailProvenBy, millis(u.EmailProvenAt)); err != nil {
+				return err
+			}
+		}
+		return t.record(ev)
+	})
+}
+
+// User finds an account by its ID, UserByEmail by its address, lower-cased.
+func (db *DB) User(ctx context.Context, id string) (User, error) {
+	return row(ctx, db, scanUser, selectUserByID, id)
+}
+
+// UserByEmail finds an account by its address, lower-cased.
+func (db *DB) UserByEmail(ctx context.Context, email string) (User, error) {
+	return row(ctx, db, scanUser, selectUserByEmail, email)
+}
+
+// Users returns every account, ordered by address.
+func (db *DB) Users(ctx context.Context) ([]User, error) {
+	return all(ctx, db, scanUser, selectUsers)
+}
+
+// SetPassword replaces the password hash; it does not end sessions.
+func (db *DB) SetPassword(ctx context.Context, userID, hash string, ev Event) error {
+	return db.write(ctx, func(t *tx) error {
+		if err := t.one(ErrNotFound, updatePassword, userID, hash); err != nil {
+			return err
+		}
+		if err := t.changed(ev.Time, userChanged, []byte(userID)); err != nil {
+			return err
+		}
+		return t.record(ev)
+	})
+}
+
+// SetDisabled disables or enables an account. Disabling ends the person's sessions,
+// revokes their grants and takes back their approvals that no device has redeemed yet, in
+// the same transaction.
+func (db *DB) SetDisabled(ctx context.Context, userID string, disabled bool, ev Event) error {
+	return db.write(ctx, func(t *tx) error {
+		if err := t.one(ErrNotFound, updateDisabled, userID, number(disabled)); err != nil {
+			return err
+		}
+		if err := t.changed(ev.Time, userChanged, []byte(userID)); err != nil {
+			return err
+		}
+		if disabled {
+			if err := t.endEverythingOf(userID, ev.Time); err != nil {
+				return err
+			}
+		}
+		return t.record(ev)
+	})
+}
+
+func (t *tx) endEverythingOf(userID string, at time.Time) error {
+	if _, err := t.exec(deleteSessionsOfUser, userID); err != nil {
+		return err
+	}
+	if err := t.changedAll(at, deviceChanged, denyDevicesOfUser, userID); err != nil {
+		return err
+	}
+	return t.changedAll(at, grantChanged, revokeGrantsOfUser, userID, millis(at), "account disabled")
+}
+
+// changedAll runs a statement that returns the identifiers of what it changed.
+func (t *tx) changedAll(at time.Time, what, query string, args ...any) error {
+	ids, err := t.ids(query, args...)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := t.changed(at, what, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanUser(s scanner) (u User, err error) {
+	var created, proven int64
+	err = s.Scan(&u.ID, &u.Email, &u.Name, &u.PasswordHash, &u.Disabled, &created, &u.EmailProvenBy, &proven)
+	u.CreatedAt, u.EmailProvenAt = moment(created), moment(proven)
+	return u, err
+}
+
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	insertSession = `INSERT INTO sessions
+		(hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE $3` + notDisabled
+
+	selectSession = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent
+		FROM sessions WHERE hash = $1`
+
+	touchSession  = `UPDATE sessions SET last_used_at = $2 WHERE hash = $1`
+	deleteSession = `DELETE FROM sessions WHERE hash = $1 RETURNING id`
+
+	revokeGrantsOfSession = `UPDATE grants SET revoked_at = $2, revoked_reason = $3
+		WHERE session_id = $1 AND session_id <> '' AND revoked_at = 0 RETURNING id`
+)
+
+// CreateSession adds a session. ErrConflict: its identifier is taken, or the person's
+// account is disabled.
+func (db *DB) CreateSession(ctx context.Context, s Session, ev Event) error {
+	return db.write(ctx, func(t *tx) error {
+		err := t.one(ErrConflict, insertSession, blob(s.Hash), s.ID, s.UserID, s.ProviderUID, millis(s.AuthTime),
+			millis(s.CreatedAt), millis(s.LastUsedAt), millis(s.ExpiresAt), s.IP, s.UserAgent)
+		if err != nil {
+			return err
+		}
+		return t.record(ev)
+	})
+}
+
+// Session finds a session by the keyed hash of its identifier. It does not judge its age.
+func (db *DB) Session(ctx context.Context, hash []byte) (Session, error) {
+	return row(ctx, db, scanSession, selectSession, blob(hash))
+}
+
+// TouchSession records the last use. Call it at most once a minute for a session.
+// ErrNotFound: the session has ended.
+func (db *DB) TouchSession(ctx context.Context, hash []byte, at time.Time) error {
+	return db.write(ctx, func(t *tx) error {
+		return t.one(ErrNotFound, touchSession, blob(hash), millis(at))
+	})
+}
+
+// EndSession deletes the session and revokes the grants bound to it. Ending what has
+// ended is no error and writes nothing.
+func (db *DB) EndSession(ctx context.Context, hash []byte, ev Event) error {
+	return db.write(ctx, func(t *tx) error {
+		ended, err := t.ids(deleteSession, blob(hash))
+		if err != nil || len(ended) == 0 {
+			return err
+		}
+		err = t.changedAll(ev.Time, grantChanged, revokeGrantsOfSession, string(ended[0]), millis(ev.Time), "session ended")
+		if err != nil {
+			return err
+		}
+		return t.record(ev)
+	})
+}
+
+func scanSession(s scanner) (found Session, err error) {
+	var auth, created, used, expires int64
+	err = s.Scan(&found.Hash, &found.ID, &found.UserID, &found.ProviderUID, &auth, &created, &used, &expires,
+		&found.IP, &found.UserAgent)
+	found.AuthTime, found.CreatedAt = moment(auth), moment(created)
+	found.LastUsedAt, found.ExpiresAt = moment(used), moment(expires)
+	return found, err
+}

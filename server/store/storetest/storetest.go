@@ -1,0 +1,58 @@
+// Package storetest is what every engine of the store must do, as tests. An engine's own
+// test calls Run; what only that engine can show (its files, its crashes) stays there.
+//
+// Start reading at Run; fixtures.go makes the people, codes and grants.
+package storetest
+
+import (
+	"testing"
+
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+// Open opens the store at place, which names a database that is the same for the same
+// place; it is closed when the test ends.
+type Open func(t testing.TB, place string) *store.DB
+
+// Run runs the suite, each test on a store of its own.
+func Run(t *testing.T, open Open) {
+	tests := []struct {
+		name string
+		run  func(*testing.T, *store.DB)
+	}{
+		{"AnAccountIsFoundByIDAndAddress", accountIsFound},
+		{"AnAddressBelongsToOneAccount", addressIsUnique},
+		{"ChangingAnUnknownAccountIsNotFound", unknownAccount},
+		{"APasswordIsReplaced", passwordIsReplaced},
+		{"DisablingEndsSessionsGrantsAndApprovals", disablingEndsEverything},
+		{"ADisabledAccountGetsNothingNew", disabledGetsNothing},
+		{"ASessionIsKeptTouchedAndEnded", sessionLife},
+		{"EndingASessionRevokesItsGrantsOnly", endingSessionRevokes},
+		{"AUserCodeIsUniqueWhileItLives", userCodeIsUnique},
+		{"ADeviceCodeKeepsWhatItWasMadeWith", deviceCodeIsKept},
+		{"ADeviceCodeMovesOnlyForward", deviceCodeMovesForward},
+		{"AnExpiredDeviceCodeMovesNowhere", expiredDeviceCode},
+		{"ADeviceCodeIsConsumedByItsApplicationForWhoApproved", consumeIsBound},
+		{"AFailedConsumptionLeavesNoTrace", failedConsumption},
+		{"OfManyConsumptionsOneSucceeds", manyConsumptions},
+		{"OfManyRotationsOneSucceeds", manyRotations},
+		{"AGrantRotatesOnlyWhileItIsInForce", rotationNeedsForce},
+		{"RevokingAGrantTwiceWritesOnce", revokeTwice},
+		{"ARevokedTokenIsListedUntilItExpires", revocations},
+		{"EventsComeNewestFirst", eventsNewestFirst},
+		{"ObjectsThatGoAreRemembered", objectsAreRemembered},
+		{"UnchangedObjectsWriteNothing", unchangedObjects},
+		{"KeysAreRemembered", keysAreRemembered},
+		{"TheSweepTakesOnlyWhatHasExpired", sweepTakesExpired},
+		{"AnEndedContextIsUnavailable", endedContext},
+		{"AClosedStoreIsUnavailable", closedStore},
+		{"ACacheSeesItsOwnWritesAtOnce", cacheSeesOwnWrites},
+		{"ReadersAndWritersDoNotWaitForEachOther", readersAndWriters},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open(t, t.TempDir())) })
+	}
+	t.Run("ACacheSeesTheWritesOfOthers", func(t *testing.T) { cacheSeesOthers(t, open) })
+	t.Run("WhatWasWrittenIsThereAfterOpeningAgain", func(t *testing.T) { reopened(t, open) })
+	t.Run("ManyMayOpenANewStoreAtOnce", func(t *testing.T) { openedAtOnce(t, open) })
+}
