@@ -49,7 +49,7 @@ var protocolScopes = oauth.NewScopeSet("openid", "profile", "email", "groups", o
 var builtinCatalogue = model.NewCatalogue(closure(builtinScopes))
 
 // scopeCatalogue is the scopes of an organization: the built-in ones unless switched off,
-// then its own, by name. A custom scope that is not admitted is left out.
+// then its own as declared. A custom scope that is not admitted is left out.
 func scopeCatalogue(spec *v1alpha1.ScopeCatalogue, r *Report) *model.Catalogue {
 	if spec == nil {
 		return builtinCatalogue
@@ -103,7 +103,6 @@ func customScopes(spec *v1alpha1.ScopeCatalogue, builtin bool, r *Report) []scop
 			admitted[i].implies = append(admitted[i].implies, string(implied))
 		}
 	}
-	slices.SortFunc(admitted, func(a, b scopeEntry) int { return strings.Compare(a.name, b.name) })
 	return admitted
 }
 

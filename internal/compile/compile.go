@@ -48,7 +48,7 @@ func (c *Compiler) Compile(in Input) Result {
 	changed := c.facts.update(&in)
 	others := c.judgeProviders(&in)
 	candidates := rank(c.draftOrganizations(in.Organizations), &c.facts, in.AnySlug)
-	groups, nameless := gather(&in, candidates)
+	groups, nameless := c.gather(&in, candidates)
 	for _, n := range nameless {
 		r := n.report()
 		r.Organization = &v1alpha1.OrganizationStatus{}
@@ -101,12 +101,16 @@ func (c *Compiler) draftOrganizations(objects []*v1alpha1.Organization) []*draft
 
 // gather puts every ApiApplication and Role to the Organization that it refers to, also
 // where there is none. An Organization without a name of its own has no group.
-func gather(in *Input, candidates []candidate) (groups map[types.NamespacedName]*group, nameless []candidate) {
+func (c *Compiler) gather(in *Input, candidates []candidate) (groups map[types.NamespacedName]*group, nameless []candidate) {
 	groups = make(map[types.NamespacedName]*group, len(candidates))
 	of := func(name types.NamespacedName) *group {
 		g := groups[name]
 		if g == nil {
 			g = &group{}
+			if known := c.tenants[name]; known != nil { // what it grew to
+				g.applications = make([]*v1alpha1.ApiApplication, 0, len(known.applications)+1)
+				g.roles = make([]*v1alpha1.Role, 0, len(known.roles)+1)
+			}
 			groups[name] = g
 		}
 		return g
@@ -176,11 +180,18 @@ func (c *Compiler) finish(stale, fresh []*Report) {
 	if c.snapshot != nil && c.snapshot.Digest == combined {
 		return
 	}
-	c.snapshot = model.NewSnapshot(combined, served, c.providers, objects(c.reports))
+	var known []model.ObjectID
+	if c.snapshot != nil {
+		known = c.snapshot.Objects
+	}
+	c.snapshot = model.NewSnapshot(combined, served, c.providers, objects(known, c.reports))
 }
 
-// objects lists what the reports are about, each once.
-func objects(reports []*Report) []model.ObjectID {
+// objects lists what the reports are about, each once; the known list if it still is that.
+func objects(known []model.ObjectID, reports []*Report) []model.ObjectID {
+	if slices.EqualFunc(known, reports, func(id model.ObjectID, r *Report) bool { return id == r.Object }) {
+		return known
+	}
 	ids := make([]model.ObjectID, len(reports))
 	for i, r := range reports {
 		ids[i] = r.Object
@@ -203,23 +214,28 @@ func keep(known, reports []*Report) []*Report {
 	return kept
 }
 
-// replace merges fresh reports into sorted ones, without the stale. It makes a new slice
-// unless nothing changed: the old one is in the hands of others.
+// replace puts fresh reports in the place of stale ones. It makes a new slice unless
+// nothing changed: the old one is in the hands of others.
 func replace(sorted, stale, fresh []*Report) []*Report {
 	out := make(map[*Report]bool, len(stale))
 	for _, r := range stale {
 		out[r] = true
 	}
-	slices.SortFunc(fresh, compareReports)
-	merged := make([]*Report, 0, len(sorted)-len(stale)+len(fresh))
-	for _, r := range sorted {
-		if out[r] {
-			continue
-		}
-		for len(fresh) > 0 && compareReports(fresh[0], r) < 0 {
-			merged, fresh = append(merged, fresh[0]), fresh[1:]
-		}
-		merged = append(merged, r)
+	fresh = slices.DeleteFunc(fresh, func(r *Report) bool {
+		kept := out[r]
+		delete(out, r)
+		return kept
+	})
+	if len(out) == 0 && len(fresh) == 0 {
+		return sorted
 	}
-	return append(merged, fresh...)
+	merged := make([]*Report, 0, len(sorted)-len(out)+len(fresh))
+	rest := slices.DeleteFunc(slices.Clone(sorted), func(r *Report) bool { return out[r] })
+	slices.SortFunc(fresh, compareReports)
+	for _, r := range fresh {
+		before, _ := slices.BinarySearchFunc(rest, r, compareReports)
+		merged = append(append(merged, rest[:before]...), r)
+		rest = rest[before:]
+	}
+	return append(merged, rest...)
 }

@@ -15,9 +15,14 @@ import (
 // model.Describe shows, what that keeps to itself, and every object that was judged.
 func digest(o *model.Organization, reports []*Report) string {
 	h := sha256.New()
+	var objects strings.Builder
 	for _, r := range reports {
-		fmt.Fprintf(h, "%q\n", []string{r.Object.Kind, r.Object.Namespace, r.Object.Name, r.Object.UID})
+		for _, part := range []string{r.Object.Kind, r.Object.Namespace, r.Object.Name, r.Object.UID} {
+			objects.WriteString(part)
+			objects.WriteByte(0)
+		}
 	}
+	_, _ = io.WriteString(h, objects.String())
 	if o == nil {
 		return hex.EncodeToString(h.Sum(nil))
 	}

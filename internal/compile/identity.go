@@ -27,11 +27,13 @@ func bySeniority[T interface {
 			return 0
 		}
 		ours, theirs := a.GetCreationTimestamp(), b.GetCreationTimestamp()
-		return cmp.Or(ours.Compare(theirs.Time),
+		if c := cmp.Or(ours.Compare(theirs.Time),
 			strings.Compare(string(a.GetUID()), string(b.GetUID())),
 			strings.Compare(a.GetNamespace(), b.GetNamespace()),
-			strings.Compare(a.GetName(), b.GetName()),
-			compareContent(a, b))
+			strings.Compare(a.GetName(), b.GetName())); c != 0 {
+			return c
+		}
+		return compareContent(a, b)
 	})
 	return slices.Compact(sorted)
 }
