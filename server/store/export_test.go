@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+	"runtime"
+	"time"
+)
+
+// NewCacheAt is NewCache by the given clock; Poll is one round of Run.
+func NewCacheAt(db *DB, now func() time.Time) *Cache { return newCache(db, now) }
+func (c *Cache) Poll(ctx context.Context) error      { return c.poll(ctx) }
+
+// IntegrityCheck returns what the engine says of its file: "ok".
+func (db *DB) IntegrityCheck(ctx context.Context) (verdict string, err error) {
+	err = db.pool.QueryRowContext(ctx, "PRAGMA integrity_check").Scan(&verdict)
+	return verdict, err
+}
+
+// WhileReading calls between after a cache found nothing for the grant and read the store,
+// before it keeps what it read.
+func (c *Cache) WhileReading(ctx context.Context, id [16]byte, between func()) (Grant, error) {
+	return lookup(c, &c.grants, id, func() (Grant, error) {
+		g, err := c.DB.Grant(ctx, id)
+		between()
+		return g, err
+	})
+}
+
+// Job submits a transaction of its own making.
+func (db *DB) Job(ctx context.Context, do func(exec func(query string, args ...any) error) error) error {
+	return db.write(ctx, func(t *tx) error {
+		return do(func(query string, args ...any) error {
+			_, err := t.exec(query, args...)
+			return err
+		})
+	})
+}
+
+// Queued tells how many jobs wait for the writer; AwaitQueued returns when there are n.
+func (db *DB) Queued() int { return len(db.writer.jobs) }
+
+func (db *DB) AwaitQueued(n int) {
+	for db.Queued() < n {
+		runtime.Gosched()
+	}
+}
+
+// AwaitAbandoned returns when the caller of the one waiting job has left.
+func (db *DB) AwaitAbandoned() {
+	j := <-db.writer.jobs
+	for !j.started.Load() {
+		runtime.Gosched()
+	}
+	db.writer.jobs <- j
+}
