@@ -162,6 +162,7 @@ func child(n *yaml.Node, name string) (at, value *yaml.Node) {
 		if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(n.Content) {
 			return n.Content[i], n.Content[i]
 		}
+	default: // a scalar has no entries
 	}
 	return nil, nil
 }

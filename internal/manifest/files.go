@@ -107,7 +107,7 @@ func readFile(name string, stdin io.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, errors.New(cause(err))
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // it was only read
 		stdin = f
 	}
 	content, err := io.ReadAll(io.LimitReader(stdin, maxFileBytes+1))

@@ -44,7 +44,7 @@ type Problem struct {
 
 // Error is the problem in one line: `file:line: Kind ns/name: field: message`.
 func (p Problem) Error() string {
-	parts := []string{p.Position.String()}
+	parts := []string{fmt.Sprint(p.Position)}
 	if p.Object.Kind != "" {
 		parts = append(parts, Describe(p.Object))
 	}

@@ -155,8 +155,9 @@ func blocks(errs field.ErrorList) bool {
 		switch e.Type {
 		case field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTooLong, field.ErrorTypeTooMany, field.ErrorTypeTypeInvalid:
 			return true
+		default:
+			return false
 		}
-		return false
 	})
 }
 

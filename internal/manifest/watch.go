@@ -28,7 +28,7 @@ func Watch(ctx context.Context, paths []string, current *Set, changed func(*Set,
 	if err != nil {
 		return fmt.Errorf("watch manifests: %w", err)
 	}
-	defer watcher.Close()
+	defer func() { _ = watcher.Close() }() // nothing is lost
 	w := &watch{paths: paths, current: current, read: current.digest, changed: changed, watcher: watcher}
 	quiet := time.NewTimer(0) // the first reading closes the gap since current was loaded
 	defer quiet.Stop()
