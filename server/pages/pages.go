@@ -1,0 +1,139 @@
+// Package pages draws what people see: sign-in, the device's code and its approval,
+// errors. It decides nothing; a page is a function from its data to HTML.
+//
+// The pages need no script and load nothing from elsewhere: one style sheet and one icon,
+// embedded, under names that change with their content. html/template escapes whatever
+// comes from a declaration or a request. Start reading at the types below; the texts are
+// in html/, the looks in static/style.css.
+package pages
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Viewer is who looks at a page, for the line at its end that names them and lets them
+// sign out (ASVS 7.4.4).
+type Viewer struct {
+	Name, Email string
+	SignOut     string // token of the sign-out form
+}
+
+// LoginPage asks for address and password.
+type LoginPage struct {
+	Provider string // what the way to sign in is called
+	Email    string // as typed before
+	Next     string // where to go afterwards; a path of ours
+	Token    string
+	Problem  string // why it did not work; empty at first
+}
+
+// CodePage asks for the code that the device shows.
+type CodePage struct {
+	Viewer  Viewer
+	Code    string // as typed before
+	Token   string
+	Problem string
+}
+
+// DevicePage asks for a decision about one device.
+type DevicePage struct {
+	Viewer       Viewer
+	Code         string // XXXX-XXXX
+	Application  string
+	Organization string
+	Scopes       []string // a line for each family, in words
+	StaysSigned  bool     // it asked for offline access
+	IP           string   // of the device
+	Asked        time.Time
+	Now          time.Time
+	Token        string
+	Obstacle     string // why it cannot be approved; empty: it can
+}
+
+// MessagePage tells how something ended, or what went wrong.
+type MessagePage struct {
+	Viewer    *Viewer // nil: nobody is known to be signed in
+	Kind      Kind
+	Title     string
+	What      string // what happened
+	Do        string // what to do now; empty: nothing
+	Link      Link
+	RequestID string // for the administrator; empty: not shown
+}
+
+// Link is a way on; the zero value is none.
+type Link struct{ Text, Path string }
+
+// Kind is the mood of a message.
+type Kind string
+
+// Kinds of messages.
+const (
+	Good    Kind = "good"
+	Neutral Kind = "neutral"
+	Bad     Kind = "bad"
+)
+
+// SignOutPage asks whether to sign out.
+type SignOutPage struct{ Viewer Viewer }
+
+// Login draws a LoginPage.
+func Login(p LoginPage) template.HTML { return render("login", p) }
+
+// Code draws a CodePage.
+func Code(p CodePage) template.HTML { return render("code", p) }
+
+// Device draws a DevicePage.
+func Device(p DevicePage) template.HTML { return render("device", p) }
+
+// Message draws a MessagePage.
+func Message(p MessagePage) template.HTML { return render("message", p) }
+
+// SignOut draws a SignOutPage.
+func SignOut(p SignOutPage) template.HTML { return render("signout", p) }
+
+//go:embed html/*.html
+var sources embed.FS
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"asset": Asset,
+	"ago":   ago,
+}).ParseFS(sources, "html/*.html"))
+
+// render panics if a template does not fit its data: every page is drawn in a test.
+func render(name string, data any) template.HTML {
+	var b strings.Builder
+	if err := templates.ExecuteTemplate(&b, name+".html", data); err != nil {
+		panic(fmt.Sprintf("draw page %s: %v", name, err))
+	}
+	return template.HTML(b.String()) //nolint:gosec // html/template has escaped it
+}
+
+// Headers sets what every page is sent with: nothing inline, nothing from elsewhere, in
+// no frame, kept by no cache, and its address told to nobody (RFC 9700 section 4.2, 4.16).
+func Headers(h http.Header) {
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// ago says how long ago, as a person would.
+func ago(then, now time.Time) string {
+	switch d := now.Sub(then); {
+	case d < time.Minute:
+		return "less than a minute ago"
+	case d < 2*time.Minute:
+		return "1 minute ago"
+	default:
+		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+	}
+}

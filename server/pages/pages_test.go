@@ -1,0 +1,139 @@
+package pages
+
+import (
+	"html/template"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}`
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// drawn is every page, with everything that can be said on it.
+func drawn(s string) map[string]template.HTML {
+	v := Viewer{Name: s, Email: s, SignOut: s}
+	return map[string]template.HTML{
+		"login":   Login(LoginPage{Provider: s, Email: s, Next: s, Token: s, Problem: s}),
+		"code":    Code(CodePage{Viewer: v, Code: s, Token: s, Problem: s}),
+		"device":  Device(DevicePage{Viewer: v, Code: s, Application: s, Organization: s, Scopes: []string{s}, StaysSigned: true, IP: s, Asked: start, Now: start, Token: s}),
+		"useless": Device(DevicePage{Viewer: v, Code: s, Application: s, Organization: s, Asked: start, Now: start, Token: s, Obstacle: s}),
+		"good":    Message(MessagePage{Viewer: &v, Kind: Good, Title: s, What: s, Do: s}),
+		"bad":     Message(MessagePage{Kind: Bad, Title: s, What: s, Do: s, Link: Link{s, "/" + s}, RequestID: s}),
+		"signout": SignOut(SignOutPage{v}),
+	}
+}
+
+// ASVS 10.7.2
+func TestHostileNamesAreEscapedOnEveryPage(t *testing.T) {
+	for name, html := range drawn(hostile) {
+		if s := strings.ToLower(string(html)); strings.Contains(s, "<script") || strings.Contains(s, "<img") {
+			t.Errorf("%s: a name became markup:\n%s", name, html)
+		}
+	}
+	bad := string(Message(MessagePage{Kind: Bad, Link: Link{"x", "javascript:alert(1)"}}))
+	if strings.Contains(bad, `href="javascript:`) {
+		t.Error("a link became a script")
+	}
+}
+
+func TestPagesNeedNothingInlineAndNothingFromElsewhere(t *testing.T) {
+	forbidden := regexp.MustCompile(`(?i)<script|<style|\sstyle=|\son[a-z]+=|https?://|<iframe|javascript:`)
+	for name, html := range drawn("x") {
+		if found := forbidden.FindString(string(html)); found != "" {
+			t.Errorf("%s has %q", name, found)
+		}
+	}
+}
+
+func TestEveryFieldHasALabelAndEveryPageOneHeading(t *testing.T) {
+	input := regexp.MustCompile(`<input id="([^"]+)"`)
+	for name, html := range drawn("x") {
+		s := string(html)
+		if strings.Count(s, "<h1>") != 1 || strings.Count(s, "<main>") != 1 || strings.Count(s, "</main>") != 1 || !strings.Contains(s, `<html lang="en">`) {
+			t.Errorf("%s: headings or landmarks are wrong", name)
+		}
+		for _, m := range input.FindAllStringSubmatch(s, -1) {
+			if !strings.Contains(s, `<label for="`+m[1]+`"`) {
+				t.Errorf("%s: field %s has no label", name, m[1])
+			}
+		}
+		if strings.Count(s, "<input") != len(input.FindAllString(s, -1))+strings.Count(s, `<input type="hidden"`) {
+			t.Errorf("%s: a field has no id", name)
+		}
+	}
+}
+
+// ASVS 6.2.6-7
+func TestPasswordManagersAndPasteAreWelcome(t *testing.T) {
+	html := string(Login(LoginPage{}))
+	for _, want := range []string{`type="password" autocomplete="current-password"`, `type="email"`, `autocomplete="username"`} {
+		if !strings.Contains(html, want) {
+			t.Errorf("login has no %s", want)
+		}
+	}
+}
+
+// ASVS 7.4.4
+func TestEverySignedInPageLetsOneSignOut(t *testing.T) {
+	for _, name := range []string{"code", "device", "useless", "good", "signout"} {
+		if html := string(drawn("x")[name]); !strings.Contains(html, `action="/logout/"`) {
+			t.Errorf("%s has no way to sign out", name)
+		}
+	}
+}
+
+func TestDeviceThatCannotBeApprovedCanOnlyBeDenied(t *testing.T) {
+	html := string(drawn("x")["useless"])
+	if strings.Contains(html, `value="approve"`) || !strings.Contains(html, `value="deny"`) {
+		t.Error("it can be approved, or not be denied")
+	}
+	if html := string(drawn("x")["device"]); !strings.Contains(html, "only if you started this on a device in front of you") {
+		t.Error("no word of caution")
+	}
+}
+
+// RFC 9700 sections 4.2 and 4.16
+func TestPagesAreSentWithStrictHeaders(t *testing.T) {
+	h := http.Header{}
+	Headers(h)
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+		"X-Frame-Options":         "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+	} {
+		if got := h.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestAssetsAreServedUnderNamesThatChangeWithThem(t *testing.T) {
+	for _, name := range []string{"style.css", "icon.svg"} {
+		w := httptest.NewRecorder()
+		Static().ServeHTTP(w, httptest.NewRequest(http.MethodGet, Asset(name), nil))
+		if w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || w.Body.Len() == 0 {
+			t.Errorf("%s at %s: %d", name, Asset(name), w.Code)
+		}
+	}
+	for _, path := range []string{"/static/", "/static/style.css", "/static/../pages.go", "/static/style.000000000000.css"} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/static/", nil)
+		r.URL.Path = path
+		Static().ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d, want 404", path, w.Code)
+		}
+	}
+}
+
+func TestTimesReadAsAPersonWouldSayThem(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "less than a minute ago", 59 * time.Second: "less than a minute ago", 90 * time.Second: "1 minute ago", 9 * time.Minute: "9 minutes ago"} {
+		if got := ago(start, start.Add(d)); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+}
