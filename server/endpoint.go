@@ -1,18 +1,27 @@
 package server
 
 import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"html/template"
+	"io"
+	"mime"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
+	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
 // An endpoint is a function from a request to an answer. It never touches the
-// ResponseWriter, so that a test is a call. A refusal is returned as *oauth.Error, a fault
-// as any other error; the adapter alone turns either into bytes.
+// ResponseWriter, so that a test is a call. A refusal is returned as *oauth.Error or
+// *refusal, a fault as any other error; the adapter alone turns either into bytes.
 type endpoint func(*request) (answer, error)
 
 // request is one HTTP request together with the world it began in.
@@ -34,7 +43,7 @@ type answer interface {
 type jsonAnswer struct {
 	status int // 0 is 200
 	header http.Header
-	body   any
+	body   any // json.RawMessage is written as it is
 }
 
 // redirect is a 303, so that a POST is never repeated elsewhere (RFC 9700 section 4.12).
@@ -49,3 +58,268 @@ type page struct {
 	html    template.HTML
 	cookies []*http.Cookie
 }
+
+// bodyLimit bounds the body of every request.
+const bodyLimit = 64 << 10
+
+// refusal is an *oauth.Error with what HTTP adds to it.
+type refusal struct {
+	words      *oauth.Error
+	status     int    // 0: what the code has of its own
+	allow      string // the methods allowed
+	challenge  string        // WWW-Authenticate
+	retryAfter time.Duration // 0: no such header
+}
+
+func (r *refusal) Error() string { return r.words.Error() }
+func (r *refusal) Unwrap() error { return r.words }
+
+// tooMany refuses what comes too often.
+func tooMany(wait time.Duration) error {
+	return &refusal{
+		words:  oauth.Refuse(oauth.TemporarilyUnavailable, "too many requests; wait as Retry-After says"),
+		status: http.StatusTooManyRequests, retryAfter: wait,
+	}
+}
+
+// serveHTTP is the adapter: the only place where a request becomes a call, and an answer,
+// a refusal or a fault becomes bytes.
+func (s *Server) serveHTTP(w http.ResponseWriter, raw *http.Request) {
+	r := &request{Request: raw, World: s.world.Load(), now: s.Now(), id: newRequestID()}
+	r.ip = clientIP(raw, s.TrustedProxies)
+	rt := s.router.find(raw)
+	out := &recorder{ResponseWriter: w, status: http.StatusOK}
+	securityHeaders(out.Header(), r.id)
+	answer, err := s.call(rt, r, out)
+	if err != nil {
+		answer = s.refuse(rt, r, err)
+	}
+	answer.write(out, r)
+	s.observe(rt, r, out.status, err)
+}
+
+// call checks what every endpoint needs, and calls it.
+func (s *Server) call(rt *route, r *request, w http.ResponseWriter) (answer, error) {
+	if rt == nil {
+		return nil, &refusal{words: oauth.Refuse(oauth.InvalidRequest, "there is nothing at this path"), status: http.StatusNotFound}
+	}
+	do, allow := rt.endpointFor(r.Method)
+	if do == nil {
+		return nil, &refusal{
+			words:  oauth.Refuse(oauth.InvalidRequest, "this path does not answer that method"),
+			status: http.StatusMethodNotAllowed, allow: allow,
+		}
+	}
+	if r.World == nil {
+		return nil, &refusal{words: oauth.Refuse(oauth.TemporarilyUnavailable, "nothing is served yet"), retryAfter: time.Second}
+	}
+	if rt.audience == forPeople {
+		if err := s.guardPage(r); err != nil {
+			return nil, err
+		}
+	}
+	if r.Method == http.MethodPost {
+		if err := r.readForm(w); err != nil {
+			return nil, err
+		}
+	}
+	return do(r)
+}
+
+// guardPage refuses posts that another site makes a browser send, and those that come too
+// often. It is for pages only: clients have no cookies that another site could abuse.
+func (s *Server) guardPage(r *request) error {
+	if err := s.crossOrigin.Check(r.Request); err != nil {
+		return &refusal{words: oauth.Refuse(oauth.InvalidRequest, "the request came from another site"), status: http.StatusForbidden}
+	}
+	if r.Method != http.MethodPost {
+		return nil
+	}
+	return s.limitSource(r)
+}
+
+// limitSource counts a request of somebody who has not proven who they are.
+func (s *Server) limitSource(r *request) error {
+	if wait := s.perSource.Take(r.now, limits.Source(r.ip)); wait > 0 {
+		return tooMany(wait)
+	}
+	return nil
+}
+
+// readForm reads the body, which must be a form.
+func (r *request) readForm(w http.ResponseWriter) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return oauth.Refuse(oauth.InvalidRequest, "the body must be application/x-www-form-urlencoded")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return &refusal{words: oauth.Refuse(oauth.InvalidRequest, "the body is larger than 64 KiB"), status: http.StatusRequestEntityTooLarge}
+	}
+	if err != nil {
+		return oauth.Refuse(oauth.InvalidRequest, "the body could not be read")
+	}
+	if r.form, err = url.ParseQuery(string(body)); err != nil {
+		return oauth.Refuse(oauth.InvalidRequest, "the body is not a well-formed form")
+	}
+	return nil
+}
+
+// refuse turns an error into an answer. Whatever is not a refusal is ours: the caller
+// learns nothing but the request id.
+func (s *Server) refuse(rt *route, r *request, err error) answer {
+	var ref *refusal
+	var plain *oauth.Error
+	switch {
+	case errors.As(err, &ref):
+	case errors.As(err, &plain):
+		ref = &refusal{words: plain}
+	case errors.Is(err, store.ErrUnavailable):
+		ref = &refusal{words: oauth.Refuse(oauth.TemporarilyUnavailable, "try again"), retryAfter: time.Second}
+	default:
+		ref = &refusal{words: oauth.Refuse(oauth.ServerError, "request "+r.id+" failed"), status: http.StatusInternalServerError}
+	}
+	header := ref.header(s.Issuer)
+	switch {
+	case rt == nil || rt.audience == forClients:
+		body := map[string]string{"error": ref.words.Code, "error_description": ref.words.Description}
+		return jsonAnswer{status: ref.statusCode(), header: header, body: body}
+	case rt.audience == forAPI:
+		detail := map[string]string{"code": ref.words.Code, "message": ref.words.Description}
+		return jsonAnswer{status: ref.statusCode(), header: header, body: map[string]any{"detail": detail}}
+	}
+	return withHeader{s.errorPage(r, ref.statusCode(), ref.words.Description), header}
+}
+
+// header returns what a refusal adds to the answer.
+func (r *refusal) header(issuer string) http.Header {
+	h := http.Header{}
+	if r.allow != "" {
+		h.Set("Allow", r.allow)
+	}
+	if r.retryAfter > 0 {
+		h.Set("Retry-After", limits.RetryAfter(r.retryAfter))
+	}
+	switch {
+	case r.challenge != "":
+		h.Set("WWW-Authenticate", r.challenge)
+	case r.words.Code == oauth.InvalidClient: // RFC 6749 section 5.2
+		h.Set("WWW-Authenticate", `Basic realm="`+issuer+`", charset="UTF-8"`)
+	}
+	return h
+}
+
+func (r *refusal) statusCode() int {
+	if r.status != 0 {
+		return r.status
+	}
+	switch r.words.Code {
+	case oauth.InvalidClient, oauth.InvalidToken:
+		return http.StatusUnauthorized
+	case oauth.InsufficientScope:
+		return http.StatusForbidden
+	case oauth.TemporarilyUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadRequest
+}
+
+func (a jsonAnswer) write(w http.ResponseWriter, _ *request) {
+	h := w.Header()
+	for name, values := range a.header {
+		h[name] = values
+	}
+	h["Content-Type"] = jsonType
+	if h["Cache-Control"] == nil {
+		h["Cache-Control"], h["Pragma"] = noStore, noCache // RFC 6749 section 5.1
+	}
+	raw, ready := a.body.(json.RawMessage)
+	if !ready {
+		var err error
+		if raw, err = json.Marshal(a.body); err != nil {
+			http.Error(w, `{"error":"server_error"}`, http.StatusInternalServerError)
+			return
+		}
+	}
+	if a.status != 0 {
+		w.WriteHeader(a.status)
+	}
+	_, _ = w.Write(raw) // a peer that is gone needs no answer
+}
+
+func (a redirect) write(w http.ResponseWriter, _ *request) {
+	for _, c := range a.cookies {
+		http.SetCookie(w, c)
+	}
+	w.Header()["Cache-Control"] = noStore
+	w.Header().Set("Location", a.to)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// pagePolicy lets a page use its own style and nothing else, and nobody frame it.
+const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func (a page) write(w http.ResponseWriter, _ *request) {
+	for _, c := range a.cookies {
+		http.SetCookie(w, c)
+	}
+	h := w.Header()
+	h["Cache-Control"] = noStore
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", pagePolicy)
+	if a.status != 0 {
+		w.WriteHeader(a.status)
+	}
+	_, _ = io.WriteString(w, string(a.html)) // a peer that is gone needs no answer
+}
+
+// withHeader adds to the header of another answer.
+type withHeader struct {
+	answer
+	header http.Header
+}
+
+func (a withHeader) write(w http.ResponseWriter, r *request) {
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	a.answer.write(w, r)
+}
+
+// Header values that are the same on every answer; they are never changed.
+var (
+	jsonType   = []string{"application/json"}
+	noStore    = []string{"no-store"}
+	noCache    = []string{"no-cache"}
+	noSniff    = []string{"nosniff"}
+	noReferrer = []string{"no-referrer"}
+	deny       = []string{"DENY"}
+	apiPolicy  = []string{"default-src 'none'; frame-ancestors 'none'"}
+)
+
+func securityHeaders(h http.Header, id string) {
+	h["X-Content-Type-Options"] = noSniff
+	h["Referrer-Policy"] = noReferrer
+	h["X-Frame-Options"] = deny
+	h["Content-Security-Policy"] = apiPolicy
+	h["X-Request-Id"] = []string{id}
+}
+
+func newRequestID() string {
+	var raw [8]byte
+	_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(raw[:])
+}
+
+// recorder remembers the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *recorder) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -2,19 +2,26 @@
 // pages. Its declarations arrive as snapshots through Publish; people's data lives in the
 // store. It never sees Kubernetes.
 //
-// Start reading at Routes in this file: one line an endpoint, each in the file of its
+// Start reading at routes in routes.go: one line an endpoint, each in the file of its
 // name. endpoint.go turns a request into a call and an answer into bytes.
 package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
@@ -32,27 +39,130 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// RateLimitScale multiplies every rate limit; 0 switches them off (load tests only).
 	RateLimitScale float64
+	// Registry takes the server's metrics; nil: none are kept.
+	Registry prometheus.Registerer
 }
 
 // Server answers HTTP requests from the last published snapshot.
-type Server struct{}
+type Server struct {
+	Config
+	cache *store.Cache
+
+	publishing sync.Mutex
+	world      atomic.Pointer[decide.World]
+
+	router  router
+	metrics *metrics
+	services
+}
 
 // New makes a Server; it answers 503 until the first Publish.
-func New(ctx context.Context, c Config) (*Server, error) { panic("not written yet") }
+func New(_ context.Context, c Config) (*Server, error) {
+	if c.Issuer == "" || c.Store == nil || c.Keyring == nil {
+		return nil, errors.New("make server: an issuer, a store and a keyring are needed")
+	}
+	if c.Now == nil {
+		c.Now = time.Now //nolint:forbidigo // the clock that everything else is handed
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{Config: c, cache: store.NewCache(c.Store), metrics: newMetrics(c.Registry)}
+	if err := s.prepare(); err != nil {
+		return nil, fmt.Errorf("make server: %w", err)
+	}
+	s.router = newRouter(append(s.routes(), s.pageRoutes()...))
+	return s, nil
+}
+
+// sweepEvery is how often what has expired is removed.
+const sweepEvery = time.Minute
 
 // Run follows the store's changes and sweeps what has expired until ctx ends.
-func (s *Server) Run(ctx context.Context) error { panic("not written yet") }
+func (s *Server) Run(ctx context.Context) error {
+	followed := make(chan error, 1)
+	go func() { followed <- s.cache.Run(ctx) }()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return <-followed
+		case err := <-followed:
+			return err
+		case <-tick.C:
+			if _, err := s.Store.Sweep(ctx, s.Now()); err != nil && ctx.Err() == nil {
+				s.Log.Error("sweep the store", "error", err)
+			}
+		}
+	}
+}
 
 // Publish serves the snapshot from the next request on. It first records new and gone
 // objects in the store; when that fails the error is returned, and of the new snapshot
 // only removals and suspensions are served: the rest stays as it was.
 func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
-	panic("not written yet")
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	now := s.Now()
+	gone, err := s.Store.SyncObjects(ctx, present(next), now)
+	if err != nil {
+		if old := s.world.Load(); old != nil {
+			s.serve(subtract(old, next, now))
+		}
+		return fmt.Errorf("record declared objects: %w", err)
+	}
+	world := &decide.World{Snapshot: next, Gone: make(map[string]time.Time, len(gone))}
+	for uid, o := range gone {
+		world.Gone[uid] = o.GoneAt
+	}
+	s.serve(world)
+	return nil
+}
+
+func (s *Server) serve(w *decide.World) {
+	s.world.Store(w)
+	s.metrics.serving(w.Digest)
+}
+
+func present(s *model.Snapshot) []store.Object {
+	objects := make([]store.Object, 0, len(s.Objects))
+	for _, o := range s.Objects {
+		objects = append(objects, store.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID})
+	}
+	return objects
+}
+
+// subtract is what of the old world the next snapshot leaves in force. What it removes is
+// gone now, so that it stays dead should it come back before the store can be written.
+func subtract(old *decide.World, next *model.Snapshot, now time.Time) *decide.World {
+	w := &decide.World{Snapshot: old.Only(next), Gone: make(map[string]time.Time, len(old.Gone))}
+	for uid, at := range old.Gone {
+		w.Gone[uid] = at
+	}
+	remaining := make(map[string]bool, len(next.Objects))
+	for _, o := range next.Objects {
+		remaining[o.UID] = true
+	}
+	for _, o := range old.Objects {
+		if !remaining[o.UID] {
+			w.Gone[o.UID] = now
+		}
+	}
+	return w
 }
 
 // Handler serves the public endpoints.
-func (s *Server) Handler() http.Handler { panic("not written yet") }
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 // Ready is nil once a snapshot is served and the store answers; else it says what is
 // missing.
-func (s *Server) Ready(ctx context.Context) error { panic("not written yet") }
+func (s *Server) Ready(ctx context.Context) error {
+	if s.world.Load() == nil {
+		return errors.New("no configuration has been published yet")
+	}
+	if _, err := s.Store.KnownKeys(ctx); err != nil {
+		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package model
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+)
+
+// Only returns what of the snapshot the next one leaves in force: whatever next removes,
+// suspends or narrows is removed, suspended or narrowed, and nothing is added. It is for
+// the moment when next itself cannot be served yet.
+func (s *Snapshot) Only(next *Snapshot) *Snapshot {
+	var kept []*Organization
+	for o := range s.Organizations() {
+		if n := next.Organization(o.ID); n != nil && n.Slug == o.Slug {
+			kept = append(kept, o.only(n))
+		}
+	}
+	left := make(map[ObjectID]bool, len(next.Objects))
+	for _, o := range next.Objects {
+		left[o] = true
+	}
+	objects := slices.DeleteFunc(slices.Clone(s.Objects), func(o ObjectID) bool { return !left[o] })
+	return NewSnapshot(s.Digest+"-"+next.Digest, kept, sameProviders(s.Providers, next.Providers), objects)
+}
+
+func (o *Organization) only(next *Organization) *Organization {
+	kept := *o
+	kept.Suspended = o.Suspended || next.Suspended
+	kept.Providers = sameProviders(o.Providers, next.Providers)
+	kept.Tokens = TokenCeilings{
+		AccessToken:     min(o.Tokens.AccessToken, next.Tokens.AccessToken),
+		RefreshIdle:     min(o.Tokens.RefreshIdle, next.Tokens.RefreshIdle),
+		RefreshAbsolute: min(o.Tokens.RefreshAbsolute, next.Tokens.RefreshAbsolute),
+	}
+	var applications []*Application
+	for a := range o.Applications() {
+		n := next.Application(a.UID)
+		if n == nil || n.ClientID != a.ClientID || n.Public() != a.Public() {
+			continue
+		}
+		if a = a.only(n); !n.Public() && a.Public() {
+			continue // with no secret left it must not become a public client
+		}
+		applications = append(applications, a)
+	}
+	people := make(map[string][]Holding, len(o.people))
+	for address, holdings := range o.people {
+		if left := sameHoldings(holdings, next.people[address]); len(left) > 0 {
+			people[address] = left
+		}
+	}
+	return kept.WithMembers(applications, people)
+}
+
+func (a *Application) only(next *Application) *Application {
+	kept := *a
+	kept.Suspended = a.Suspended || next.Suspended
+	kept.ExpiresAt = earlier(a.ExpiresAt, next.ExpiresAt)
+	kept.AccessTokenTTL = min(a.AccessTokenTTL, next.AccessTokenTTL)
+	kept.IntrospectsOrganization = a.IntrospectsOrganization && next.IntrospectsOrganization
+	kept.Scopes = a.Scopes.Intersect(next.Scopes)
+	kept.ProtocolScopes = a.ProtocolScopes.Intersect(next.ProtocolScopes)
+	kept.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g oauth.GrantType) bool { return !next.Allows(g) })
+	kept.Secrets = slices.DeleteFunc(slices.Clone(a.Secrets), func(d SecretDigest) bool { return !slices.Contains(next.Secrets, d) })
+	kept.Holdings = sameHoldings(a.Holdings, next.Holdings)
+	return &kept
+}
+
+func sameProviders(old, next []*Provider) []*Provider {
+	return slices.DeleteFunc(slices.Clone(old), func(p *Provider) bool {
+		return !slices.ContainsFunc(next, func(n *Provider) bool { return n.UID == p.UID })
+	})
+}
+
+// sameHoldings keeps the roles that are in both, as far as both go.
+func sameHoldings(old, next []Holding) []Holding {
+	var kept []Holding
+	for _, h := range old {
+		i := slices.IndexFunc(next, func(n Holding) bool { return n.Role.UID == h.Role.UID })
+		if i < 0 {
+			continue
+		}
+		role := *h.Role
+		role.Scopes = role.Scopes.Intersect(next[i].Role.Scopes)
+		kept = append(kept, Holding{Role: &role, NotAfter: earlier(h.NotAfter, next[i].NotAfter)})
+	}
+	return kept
+}
+
+// earlier returns the first of two bounds; zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

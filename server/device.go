@@ -1,0 +1,3 @@
+package server
+
+func (s *Server) deviceAuthorization(*request) (answer, error) { panic("not written yet") }
