@@ -16,7 +16,7 @@ const FileName = "keyring.json"
 // says so. mayCreate is asked only then; its error is returned as it is.
 func Open(dir string, mayCreate func() error) (*Keyring, error) {
 	path := filepath.Join(dir, FileName)
-	data, err := os.ReadFile(path) //nolint:gosec // the operator's own data directory
+	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
 		k, err := Parse(data)
@@ -51,7 +51,7 @@ func writeOnce(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // linked by then, or worthless
 	if _, err := tmp.Write(data); err != nil {
 		return errors.Join(err, tmp.Close())
 	}

@@ -108,8 +108,13 @@ func (k *Keyring) Fingerprint() string {
 	return hex.EncodeToString(derive(k.root, "fingerprint")[:8])
 }
 
-func (k *Keyring) String() string               { return "keyring of installation " + k.Installation }
-func (k *Keyring) GoString() string             { return k.String() }
+// String tells the keyring from others, and no key.
+func (k *Keyring) String() string { return "keyring of installation " + k.Installation }
+
+// GoString is String: %#v shows no key either.
+func (k *Keyring) GoString() string { return k.String() }
+
+// MarshalJSON is String too: Marshal is what writes keys.
 func (k *Keyring) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
 
 func derive(key []byte, purpose string) []byte {
