@@ -81,7 +81,9 @@ func (c *Cache) User(ctx context.Context, id string) (User, error) {
 	return lookup(c, &c.users, id, func() (User, error) { return c.DB.User(ctx, id) })
 }
 
-// Grant answers like the method of DB.
+// Grant answers like the method of DB. Another process may have rotated the grant within
+// the last MaxStale: whoever would refuse or revoke because of the generation asks DB.Grant
+// first.
 func (c *Cache) Grant(ctx context.Context, id [16]byte) (Grant, error) {
 	return lookup(c, &c.grants, id, func() (Grant, error) { return c.DB.Grant(ctx, id) })
 }

@@ -201,10 +201,13 @@ func holds(ctx context.Context, db *store.DB, act string, id []byte) error {
 		}
 		g := storetest.GrantOf(users[0])
 		err = db.ConsumeDeviceCode(ctx, id, storetest.Application, storetest.Noon, g, storetest.Act("grant.created"))
-		if !errors.Is(err, store.ErrConflict) {
-			return fmt.Errorf("redeemed again: %v", err)
+		switch {
+		case err == nil:
+			return errors.New("redeemed again")
+		case errors.Is(err, store.ErrConflict):
+			return nil
 		}
-		return nil
+		return err
 	case "token":
 		revoked, err := store.NewCache(db).Revoked(ctx, [12]byte(id))
 		if err == nil && !revoked {

@@ -19,7 +19,7 @@ const (
 	selectUserByEmail = selectUser + ` WHERE u.email = $1`
 	selectUsers       = selectUser + ` ORDER BY u.email`
 
-	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1`
+	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1` //nolint:gosec // a column, not a credential
 	updateDisabled = `UPDATE users SET disabled = $2 WHERE id = $1`
 
 	deleteSessionsOfUser = `DELETE FROM sessions WHERE user_id = $1`
@@ -49,7 +49,7 @@ func (db *DB) CreateUser(ctx context.Context, u User, ev Event) error {
 	})
 }
 
-// User finds an account by its ID, UserByEmail by its address, lower-cased.
+// User finds an account by its ID.
 func (db *DB) User(ctx context.Context, id string) (User, error) {
 	return row(ctx, db, scanUser, selectUserByID, id)
 }
