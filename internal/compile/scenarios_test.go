@@ -198,7 +198,7 @@ func facts(r *compile.Report) string {
 	case r.Application != nil && r.Application.Effective != nil:
 		e := r.Application.Effective
 		return fmt.Sprintf(": %s %v for %s, scopes %v", r.Application.ClientID, e.GrantTypes, e.AccessTokenTTL, e.Scopes)
-	case r.Application != nil:
+	case r.Application != nil && r.Application.ClientID != "":
 		return ": " + r.Application.ClientID
 	case r.Role != nil:
 		return fmt.Sprintf(": %d scopes, %d subjects, inherits from %d", r.Role.Scopes, r.Role.Subjects, r.Role.Inherits)

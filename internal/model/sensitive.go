@@ -10,14 +10,15 @@ import (
 const redacted = "[redacted]"
 
 // Sensitive holds a secret that no printing, logging or encoding shows. Two of them
-// compare by Equal, in constant time. The pointer is for package fmt, which calls no
-// method of a value in an unexported field, but never follows a pointer there.
-type Sensitive struct{ secret *[]byte }
+// compare by Equal, in constant time. Package fmt calls no method of a value in an
+// unexported field, but there it never follows two pointers.
+type Sensitive struct{ secret **[]byte }
 
 // NewSensitive keeps a copy of secret.
 func NewSensitive[T ~string | ~[]byte](secret T) Sensitive {
 	kept := append([]byte(nil), secret...)
-	return Sensitive{&kept}
+	hidden := &kept
+	return Sensitive{&hidden}
 }
 
 // Reveal returns the secret itself; the caller must not keep, change or print it.
@@ -25,7 +26,7 @@ func (s Sensitive) Reveal() []byte {
 	if s.secret == nil {
 		return nil
 	}
-	return *s.secret
+	return **s.secret
 }
 
 // IsZero reports whether there is no secret.

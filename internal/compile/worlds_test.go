@@ -1,0 +1,204 @@
+package compile_test
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/compile"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// The words of small worlds are few, so that objects meet: names that clash, references
+// that resolve and that do not, values that are right and that are wrong.
+var (
+	namespaces = []string{"acme", "globex", "shop", "gatehouse-system", ""}
+	scopeNames = []string{"org:read", "org:admin", "project:write", "billing:read", "billing:admin", "no:such", "openid", "offline_access"}
+	moments    = []string{"", "", "2026-01-01T00:00:00Z", "2027-01-31T00:00:00+02:00", "2027-02-30T00:00:00Z", "never"}
+	durations  = []string{"", "", "5m", "1h", "5s", "100h", "soon"}
+	addresses  = []string{"ann@acme.com", "Ann@ACME.com", "bob@globex.com", "ann"}
+	names      = []string{"a", "b", "c", "acme", "globex"}
+)
+
+const knownSecret = "a-secret-that-nobody-may-ever-print-0123"
+
+func pick(t *rapid.T, from []string, label string) string {
+	return rapid.SampledFrom(from).Draw(t, label)
+}
+
+func list[S ~string](t *rapid.T, from []string, most int, label string) []S {
+	var out []S
+	for range rapid.IntRange(0, most).Draw(t, label+" count") {
+		out = append(out, S(pick(t, from, label)))
+	}
+	return out
+}
+
+func drawMeta(t *rapid.T) metav1.ObjectMeta {
+	m := metav1.ObjectMeta{
+		Namespace: pick(t, namespaces, "namespace"), Name: pick(t, names, "name"), Generation: 1,
+		UID: types.UID(fmt.Sprint("uid-", rapid.IntRange(0, 40).Draw(t, "uid"))),
+	}
+	if rapid.IntRange(0, 20).Draw(t, "no uid") == 0 {
+		m.UID = ""
+	}
+	if age := rapid.IntRange(0, 3).Draw(t, "age"); age > 0 {
+		m.CreationTimestamp = metav1.NewTime(time.Date(2026, 1, age, 0, 0, 0, 0, time.UTC))
+	}
+	return m
+}
+
+func drawRef(t *rapid.T) v1alpha1.ObjectReference {
+	return v1alpha1.ObjectReference{Name: pick(t, names, "ref"), Namespace: pick(t, namespaces, "ref namespace")}
+}
+
+func drawAdmission(t *rapid.T) *v1alpha1.NamespaceAdmission {
+	a := &v1alpha1.NamespaceAdmission{From: pick(t, []string{"Same", "All", "Selector", "Everyone"}, "from")}
+	if rapid.Bool().Draw(t, "selector") {
+		a.Selector = &v1alpha1.LabelSelector{MatchLabels: map[string]v1alpha1.LabelValue{"team": "acme"}}
+		if rapid.Bool().Draw(t, "expression") {
+			a.Selector.MatchExpressions = []v1alpha1.LabelSelectorRequirement{{
+				Key:      pick(t, []string{"team", "kubernetes.io/metadata.name"}, "key"),
+				Operator: pick(t, []string{"In", "NotIn", "Exists", "DoesNotExist", "Gt"}, "operator"),
+				Values:   list[v1alpha1.LabelValue](t, []string{"acme", "shop"}, 2, "values"),
+			}}
+		}
+	}
+	return a
+}
+
+func drawOrganization(t *rapid.T) *v1alpha1.Organization {
+	o := &v1alpha1.Organization{ObjectMeta: drawMeta(t)}
+	o.Spec.Slug = pick(t, []string{o.Namespace, "acme", "globex", "Not A Slug"}, "slug")
+	o.Spec.Suspend = rapid.IntRange(0, 5).Draw(t, "suspend") == 0
+	if rapid.Bool().Draw(t, "allowed") {
+		o.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{ApiApplications: drawAdmission(t), Roles: drawAdmission(t)}
+	}
+	if rapid.Bool().Draw(t, "catalogue") {
+		o.Spec.Scopes = &v1alpha1.ScopeCatalogue{}
+		for range rapid.IntRange(0, 3).Draw(t, "custom") {
+			o.Spec.Scopes.Custom = append(o.Spec.Scopes.Custom, v1alpha1.CustomScope{
+				Name: v1alpha1.ScopeName(pick(t, scopeNames, "custom scope")), Description: "words",
+				Implies: list[v1alpha1.ScopeName](t, scopeNames, 2, "implies"),
+			})
+		}
+	}
+	if rapid.Bool().Draw(t, "login") {
+		o.Spec.Login = &v1alpha1.Login{AuthProviders: []v1alpha1.ObjectReference{drawRef(t)}}
+	}
+	if rapid.Bool().Draw(t, "tokens") {
+		o.Spec.Tokens = &v1alpha1.TokenCeilings{AccessTokenTTL: v1alpha1.Duration(pick(t, durations, "ceiling"))}
+	}
+	return o
+}
+
+func drawApplication(t *rapid.T) *v1alpha1.ApiApplication {
+	a := &v1alpha1.ApiApplication{ObjectMeta: drawMeta(t)}
+	a.Spec = v1alpha1.ApiApplicationSpec{
+		OrganizationRef: drawRef(t),
+		ClientID:        pick(t, []string{"", "", "acme.tool", "globex.tool", "acme.a.b"}, "client ID"),
+		Type:            pick(t, []string{"Device", "Device", "Machine", "Web"}, "type"),
+		GrantTypes:      list[v1alpha1.GrantTypeName](t, []string{"device_code", "refresh_token", "client_credentials", "implicit"}, 2, "grant"),
+		Scopes:          list[v1alpha1.ApplicationScope](t, scopeNames, 3, "scope"),
+		Introspection:   pick(t, []string{"", "Own", "Organization", "All"}, "introspection"),
+		ExpiresAt:       v1alpha1.Timestamp(pick(t, moments, "expiresAt")),
+		Suspend:         rapid.IntRange(0, 5).Draw(t, "suspend") == 0,
+	}
+	if rapid.Bool().Draw(t, "tokens") {
+		a.Spec.Tokens = &v1alpha1.ApplicationTokens{AccessTokenTTL: v1alpha1.Duration(pick(t, durations, "ttl"))}
+	}
+	if rapid.Bool().Draw(t, "credentials") {
+		a.Spec.Credentials = &v1alpha1.Credentials{Source: pick(t, []string{"None", "FromSecret", "Generated"}, "source")}
+		if rapid.IntRange(0, 4).Draw(t, "from") > 0 {
+			a.Spec.Credentials.FromSecret = &v1alpha1.SecretKeyReference{Name: pick(t, names, "secret"), Key: pick(t, []string{"good", "bad"}, "key")}
+		}
+	}
+	return a
+}
+
+func drawRole(t *rapid.T) *v1alpha1.Role {
+	r := &v1alpha1.Role{ObjectMeta: drawMeta(t), Spec: v1alpha1.RoleSpec{OrganizationRef: drawRef(t)}}
+	for range rapid.IntRange(0, 2).Draw(t, "inherits") {
+		r.Spec.Inherits = append(r.Spec.Inherits, drawRef(t))
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "rules") {
+		r.Spec.Rules = append(r.Spec.Rules, v1alpha1.RoleRule{Scopes: list[v1alpha1.ScopeName](t, scopeNames, 2, "scope")})
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "subjects") {
+		s := v1alpha1.Subject{Kind: "User", Name: pick(t, addresses, "address"), NotAfter: v1alpha1.Timestamp(pick(t, moments, "notAfter"))}
+		if rapid.Bool().Draw(t, "machine") {
+			s.Kind, s.Name, s.Namespace = pick(t, []string{"ApiApplication", "Group"}, "kind"), pick(t, names, "application"), pick(t, namespaces, "namespace")
+		}
+		r.Spec.Subjects = append(r.Spec.Subjects, s)
+	}
+	return r
+}
+
+func drawProvider(t *rapid.T) *v1alpha1.AuthProvider {
+	p := &v1alpha1.AuthProvider{ObjectMeta: drawMeta(t)}
+	p.Namespace = pick(t, []string{"gatehouse-system", "gatehouse-system", "acme"}, "provider namespace")
+	p.Spec.Type = pick(t, []string{"Local", "Local", "OIDC"}, "provider type")
+	if rapid.Bool().Draw(t, "local") {
+		p.Spec.Local = &v1alpha1.LocalProvider{MinLength: new(int32(rapid.Int32Range(0, 20).Draw(t, "minLength")))}
+	}
+	return p
+}
+
+func drawSecret(t *rapid.T) compile.Secret {
+	good := rapid.Bool().Draw(t, "good")
+	s := compile.Secret{
+		Namespace: pick(t, namespaces, "secret namespace"), Name: pick(t, names, "secret name"),
+		Version: fmt.Sprint(good), Data: map[string]model.Sensitive{"bad": model.NewSensitive("short")},
+	}
+	if good {
+		s.Data["good"] = model.NewSensitive(knownSecret)
+	}
+	return s
+}
+
+func drawNamespace(t *rapid.T) compile.Namespace {
+	return compile.Namespace{
+		Name:   pick(t, namespaces, "a namespace"),
+		Labels: map[string]string{"team": pick(t, []string{"acme", "globex"}, "team")},
+		Slugs:  list[string](t, []string{"acme", "globex"}, 2, "slugs"),
+	}
+}
+
+// several draws up to most values, some of them nil or twice.
+func several[T any](t *rapid.T, most int, label string, draw func(*rapid.T) *T) []*T {
+	var out []*T
+	for range rapid.IntRange(0, most).Draw(t, label) {
+		switch rapid.IntRange(0, 20).Draw(t, label+" odd") {
+		case 0:
+			out = append(out, nil)
+		case 1:
+			if len(out) > 0 {
+				out = append(out, out[0])
+			}
+		default:
+			out = append(out, draw(t))
+		}
+	}
+	return out
+}
+
+func drawInput(t *rapid.T) compile.Input {
+	in := compile.Input{
+		SystemNamespace: "gatehouse-system", DigestKey: model.NewSensitive(knownSecret), AnySlug: rapid.Bool().Draw(t, "any slug"),
+		Organizations: several(t, 4, "organizations", drawOrganization),
+		Applications:  several(t, 6, "applications", drawApplication),
+		Roles:         several(t, 6, "roles", drawRole),
+		Providers:     several(t, 3, "providers", drawProvider),
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "secrets") {
+		in.Secrets = append(in.Secrets, drawSecret(t))
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "namespaces") {
+		in.Namespaces = append(in.Namespaces, drawNamespace(t))
+	}
+	return in
+}
