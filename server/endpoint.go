@@ -65,8 +65,8 @@ const bodyLimit = 64 << 10
 // refusal is an *oauth.Error with what HTTP adds to it.
 type refusal struct {
 	words      *oauth.Error
-	status     int    // 0: what the code has of its own
-	allow      string // the methods allowed
+	status     int           // 0: what the code has of its own
+	allow      string        // the methods allowed
 	challenge  string        // WWW-Authenticate
 	retryAfter time.Duration // 0: no such header
 }

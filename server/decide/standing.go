@@ -1,0 +1,88 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+// Standing is what somebody's approval is worth now.
+type Standing struct {
+	Reason       Reason // empty: in force
+	Organization *model.Organization
+	Application  *model.Application
+	User         *store.User
+	held         oauth.ScopeSet // scopes of the roles held now
+}
+
+// Limit returns what of the scopes granted is in effect: within the ceiling of the
+// application and the roles, both as they are now. Scopes of the protocol are in no role.
+func (s *Standing) Limit(granted oauth.ScopeSet) oauth.ScopeSet {
+	if s.Reason != "" {
+		return nil
+	}
+	limited := granted.Intersect(s.Application.Scopes).Intersect(s.held)
+	return limited.Union(granted.Intersect(s.Application.ProtocolScopes))
+}
+
+// Approved is who approved what, and when: the part of a grant, or of a device code, that
+// is compared with the world.
+type Approved struct {
+	OrganizationID string
+	ApplicationUID string
+	UserID         string
+	ProviderUID    string
+	AuthTime       time.Time
+	At             time.Time // issued: dead if an object was absent since
+}
+
+// Grant decides whether a grant is in force.
+func (d *Decider) Grant(ctx context.Context, w *World, now time.Time, g *store.Grant) (Standing, error) {
+	if !g.RevokedAt.IsZero() || !now.Before(g.ExpiresAt) {
+		return Standing{Reason: GrantEnded}, nil
+	}
+	return d.Approval(ctx, w, now, Approved{
+		OrganizationID: g.OrganizationID, ApplicationUID: g.ApplicationUID,
+		UserID: g.UserID, ProviderUID: g.ProviderUID, AuthTime: g.AuthTime, At: g.CreatedAt,
+	})
+}
+
+// Approval decides whether an approval still stands: application and organization are
+// served, the person is active and still a member, and the sign-in counts.
+func (d *Decider) Approval(ctx context.Context, w *World, now time.Time, a Approved) (Standing, error) {
+	var s Standing
+	s.Organization, s.Application = served(w, now, a.OrganizationID, a.ApplicationUID, a.At)
+	switch {
+	case s.Organization == nil:
+		s.Reason = OrganizationGone
+		return s, nil
+	case s.Application == nil:
+		s.Reason = ApplicationGone
+		return s, nil
+	}
+	user, err := d.Store.User(ctx, a.UserID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Standing{}, fmt.Errorf("look up person: %w", err)
+	}
+	// A role names an address: it counts only for whoever has proven that it is theirs.
+	if err != nil || user.Disabled || user.EmailProvenBy == "" {
+		s.Reason = PersonGone
+		return s, nil
+	}
+	s.User = &user
+	roles := s.Organization.RolesOf(user.Email, now)
+	switch {
+	case len(roles) == 0:
+		s.Reason = NotMember
+	case !s.Organization.Counts(a.ProviderUID) || !w.Alive(a.ProviderUID, a.AuthTime):
+		s.Reason = ProviderDoesNotCount
+	default:
+		s.held = model.ScopesOf(roles)
+	}
+	return s, nil
+}

@@ -1,0 +1,114 @@
+// Package tokens makes and reads the opaque tokens and codes that clients carry. A token
+// is text whose bytes nobody else can make: nothing is stored for an access token, and
+// for a refresh token only the row of its grant. The package decides nothing: that a
+// token is authentic does not mean that it may be used (package decide).
+//
+// Start reading at access.go; base62.go is the encoding, refresh.go the refresh token,
+// devicecode.go and usercode.go the codes of the device flow.
+package tokens
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"hash/crc32"
+	"strings"
+	"sync"
+
+	"github.com/gatehouse-dev/gatehouse/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// Prefixes tell secret scanners what they have found.
+const (
+	AccessPrefix  = "gat_"
+	RefreshPrefix = "grt_"
+)
+
+const (
+	version   = 1
+	keyIDSize = 4
+	crcSize   = 4
+	// textLimit bounds what is decoded at all.
+	textLimit = 32 << 10
+)
+
+// Minter makes tokens with the first key of a keyring and reads those of all its keys. It
+// is safe for concurrent use.
+type Minter struct {
+	issuer  string
+	signing *macKey
+	keys    map[[keyIDSize]byte]*macKey
+	lookup  model.Sensitive // hashes the codes that the store knows
+}
+
+// macKey keeps keyed HMAC states, which are dearer to make than to reset.
+type macKey struct {
+	id     [keyIDSize]byte
+	states sync.Pool
+}
+
+// NewMinter returns a Minter for the tokens of an issuer.
+func NewMinter(issuer string, keys *keyring.Keyring) *Minter {
+	m := &Minter{issuer: issuer, keys: map[[keyIDSize]byte]*macKey{}, lookup: keys.LookupKey()}
+	for _, k := range keys.TokenKeys() {
+		mk := &macKey{id: k.ID}
+		mk.states.New = func() any { return hmac.New(sha256.New, k.Key.Reveal()) }
+		m.keys[k.ID] = mk
+		if m.signing == nil {
+			m.signing = mk
+		}
+	}
+	return m
+}
+
+// appendMAC appends HMAC-SHA-256, in full, over prefix, issuer, payload and seed. The zero
+// byte ends the issuer, which has none; the payload knows its own length.
+func (k *macKey) appendMAC(to []byte, prefix, issuer string, payload, seed []byte) []byte {
+	h, _ := k.states.Get().(hash.Hash)
+	defer k.states.Put(h)
+	h.Reset()
+	var head [128]byte
+	h.Write(append(append(append(head[:0], prefix...), issuer...), 0))
+	h.Write(payload)
+	h.Write(seed)
+	return h.Sum(to)
+}
+
+// seal appends MAC and checksum to the payload and encodes the whole.
+func (m *Minter) seal(k *macKey, prefix string, payload, seed []byte) string {
+	raw := k.appendMAC(payload, prefix, m.issuer, payload, seed)
+	raw = binary.BigEndian.AppendUint32(raw, checksum(prefix, raw))
+	return string(appendBase62(append(make([]byte, 0, len(prefix)+encodedLen(len(raw))), prefix...), raw))
+}
+
+// open decodes a text and checks all but the MAC: the checksum, which scanners check too,
+// the version, and that the key is known.
+func (m *Minter) open(prefix, text string) (payload, mac []byte, key *macKey, ok bool) {
+	body, ok := strings.CutPrefix(text, prefix)
+	if !ok || len(text) > textLimit {
+		return nil, nil, nil, false
+	}
+	raw, ok := decodeBase62(body)
+	if !ok || len(raw) < 1+keyIDSize+sha256.Size+crcSize {
+		return nil, nil, nil, false
+	}
+	end := len(raw) - crcSize
+	if binary.BigEndian.Uint32(raw[end:]) != checksum(prefix, raw[:end]) || raw[0] != version {
+		return nil, nil, nil, false
+	}
+	payload, mac = raw[:end-sha256.Size], raw[end-sha256.Size:end]
+	key = m.keys[[keyIDSize]byte(payload[1:])]
+	return payload, mac, key, key != nil
+}
+
+func (m *Minter) authentic(key *macKey, prefix string, payload, mac, seed []byte) bool {
+	var want [sha256.Size]byte
+	return hmac.Equal(mac, key.appendMAC(want[:0], prefix, m.issuer, payload, seed))
+}
+
+func checksum(prefix string, raw []byte) uint32 {
+	var head [8]byte
+	return crc32.Update(crc32.ChecksumIEEE(append(head[:0], prefix...)), crc32.IEEETable, raw)
+}
