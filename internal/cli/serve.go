@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,7 +18,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/internal/manifest"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
@@ -83,7 +87,10 @@ func (o *serveOptions) complete() error {
 		o.opsListen = host + ":8081"
 	}
 	if o.systemNamespace == "" {
-		o.systemNamespace = podNamespace()
+		o.systemNamespace = defaultSystemNamespace
+		if o.manifests == "" {
+			o.systemNamespace = podNamespace()
+		}
 	}
 	if o.rateLimitScale < 0 {
 		return usageError("--rate-limit-scale: must not be negative")
@@ -119,15 +126,25 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
+// source follows declarations and publishes them, until its context ends.
+type source interface {
+	Run(ctx context.Context) error
+	// Ready is nil once something was published; else it says what is missing.
+	Ready() error
+}
+
 // installation is what every part of a running server shares.
 type installation struct {
 	serveOptions
 	db       *store.DB
 	keys     *keyring.Keyring
 	server   *server.Server
+	source   source
 	log      *slog.Logger
 	registry *prometheus.Registry
 	out      io.Writer
+	declared atomic.Pointer[manifest.Set]   // what the files say now; nil in a cluster
+	served   atomic.Pointer[model.Snapshot] // what was published last
 }
 
 func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error {
@@ -143,27 +160,17 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error 
 		return err
 	}
 	defer ops.Close()
-	if err := in.open(ctx); err != nil {
+	if in.db, err = openStore(ctx, *o.dataDir, true); err != nil {
 		return err
 	}
-	defer func() {
-		if err := in.db.Close(); err != nil {
-			in.log.Error("close store", "error", err)
-		}
-	}()
-	return in.run(ctx, public, ops)
+	if err = in.prepare(ctx); err == nil {
+		err = in.run(ctx, public, ops)
+	}
+	return errors.Join(err, in.db.Close())
 }
 
-// open opens the store and the keyring, and makes the server upon them.
-func (in *installation) open(ctx context.Context) (err error) {
-	if in.db, err = openStore(ctx, *in.dataDir, true); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = in.db.Close()
-		}
-	}()
+// prepare makes the server upon the store and the keyring, and finds the declarations.
+func (in *installation) prepare(ctx context.Context) (err error) {
 	if in.keys, err = openKeyring(ctx, *in.dataDir, in.db); err != nil {
 		return err
 	}
@@ -175,18 +182,31 @@ func (in *installation) open(ctx context.Context) (err error) {
 		Issuer: in.issuer, Store: in.db, Keyring: in.keys, Log: in.log,
 		TrustedProxies: proxies, RateLimitScale: in.rateLimitScale, Registry: in.registry,
 	})
+	if err != nil {
+		return err
+	}
+	if in.manifests != "" {
+		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}}
+		return nil
+	}
+	in.source, err = in.cluster()
 	return err
+}
+
+// publish serves a snapshot.
+func (in *installation) publish(ctx context.Context, next *model.Snapshot) error {
+	if err := in.server.Publish(ctx, next); err != nil {
+		return err
+	}
+	in.served.Store(next)
+	return nil
 }
 
 // run serves until ctx ends or a part fails; then all parts end.
 func (in *installation) run(ctx context.Context, public, ops net.Listener) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return in.server.Run(ctx) })
-	source := in.fromCluster
-	if in.manifests != "" {
-		source = in.fromManifests
-	}
-	parts.Go(func() error { return source(ctx) })
+	parts.Go(func() error { return in.source.Run(ctx) })
 	parts.Go(func() error { return serveHTTP(ctx, public, in.server.Handler()) })
 	parts.Go(func() error { return serveHTTP(ctx, ops, in.opsHandler()) })
 	parts.Go(func() error { return in.greet(ctx, public.Addr()) })

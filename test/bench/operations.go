@@ -167,10 +167,10 @@ var printedPassword = regexp.MustCompile(`password: (\S+)`)
 
 // prepare signs the demo person in, and gets a grant for every worker.
 func (w *world) prepare(ctx context.Context) error {
-	for !printedPassword.Match(w.logs.Bytes()) {
+	for !printedPassword.MatchString(w.logs.String()) {
 		time.Sleep(time.Millisecond)
 	}
-	password := string(printedPassword.FindSubmatch(w.logs.Bytes())[1])
+	password := printedPassword.FindStringSubmatch(w.logs.String())[1]
 	browser := person.New()
 	for range concurrency {
 		var device struct {

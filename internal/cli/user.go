@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gatehouse-dev/gatehouse/server/people"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+// maxPasswordBytes bounds what is read from stdin; the policy's own limit is lower.
+const maxPasswordBytes = 4 << 10
+
+func userCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "user",
+		Short: "Create, list, disable and enable people",
+		Long: `Work on the people in the store of a data directory. A server that uses the same
+directory may be running: it sees every change within a second.
+
+What a person may do is not decided here but by the Roles that name their address.`,
+		Example: `  gatehouse user create ann@acme.com --data-dir /var/lib/gatehouse
+  echo "$PASSWORD" | gatehouse user create ann@acme.com --password-stdin`,
+	}
+	dataDir := dataDirFlag(cmd.PersistentFlags())
+	cmd.AddCommand(userCreateCommand(dataDir), userListCommand(dataDir),
+		userDisableCommand(dataDir), userEnableCommand(dataDir))
+	return cmd
+}
+
+func userCreateCommand(dataDir *string) *cobra.Command {
+	var name string
+	var fromStdin bool
+	cmd := &cobra.Command{
+		Use:   "create EMAIL",
+		Short: "Create a person who signs in with a password",
+		Long: `Create a person who signs in with an address and a password. The address counts as
+proven, by you. The password is asked for, or read from stdin with --password-stdin (one
+line; its line end is not part of it); it is never an argument.`,
+		Example: `  gatehouse user create ann@acme.com --name "Ann Lee"`,
+		Args:    oneArgument("EMAIL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			password, err := readPassword(cmd, fromStdin)
+			if err != nil {
+				return err
+			}
+			return withStore(cmd.Context(), *dataDir, true, func(db *store.DB) error {
+				u, err := people.Create(cmd.Context(), db, people.NewUser{
+					Email: args[0], Name: name, Password: password, By: "operator", Now: time.Now(),
+				})
+				if errors.Is(err, store.ErrConflict) {
+					return fmt.Errorf("%s already exists; see `gatehouse user list`", args[0])
+				}
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "created %s (%s)\n", u.Email, u.ID)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "name shown to others; default: the address")
+	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from stdin")
+	return cmd
+}
+
+func userListCommand(dataDir *string) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List people",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return usageError("--output: %q is neither text nor json", output)
+			}
+			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
+				users, err := db.Users(cmd.Context())
+				if err != nil {
+					return fmt.Errorf("list people: %w", err)
+				}
+				if output == "json" {
+					return printUsersJSON(cmd.OutOrStdout(), users)
+				}
+				return printUsers(cmd.OutOrStdout(), users)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&output, "output", "text", "text or json")
+	return cmd
+}
+
+func userDisableCommand(dataDir *string) *cobra.Command {
+	return userStateCommand(dataDir, "disable", true, "Disable a person: ends their sessions and tokens at once", "disabled")
+}
+
+func userEnableCommand(dataDir *string) *cobra.Command {
+	return userStateCommand(dataDir, "enable", false, "Let a disabled person sign in again; what was ended stays ended", "enabled")
+}
+
+func userStateCommand(dataDir *string, verb string, disabled bool, short, done string) *cobra.Command {
+	return &cobra.Command{
+		Use:   verb + " EMAIL",
+		Short: short,
+		Args:  oneArgument("EMAIL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
+				u, err := db.UserByEmail(cmd.Context(), strings.ToLower(args[0]))
+				if errors.Is(err, store.ErrNotFound) {
+					return fmt.Errorf("there is no %s; see `gatehouse user list`", args[0])
+				}
+				if err != nil {
+					return fmt.Errorf("find %s: %w", args[0], err)
+				}
+				ev := store.Event{Time: time.Now(), Actor: "operator", Action: "user." + done, Target: u.ID, Outcome: "ok"}
+				if err := db.SetDisabled(cmd.Context(), u.ID, disabled, ev); err != nil {
+					return fmt.Errorf("%s %s: %w", verb, u.Email, err)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", done, u.Email)
+				return nil
+			})
+		},
+	}
+}
+
+func withStore(ctx context.Context, dir string, create bool, act func(*store.DB) error) error {
+	db, err := openStore(ctx, dir, create)
+	if err != nil {
+		return err
+	}
+	return errors.Join(act(db), db.Close())
+}
+
+func oneArgument(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usageError("%s takes exactly one argument, %s; see `%s --help`", cmd.CommandPath(), name, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// readPassword reads the password from stdin, or asks for it twice on a terminal.
+func readPassword(cmd *cobra.Command, fromStdin bool) (string, error) {
+	if fromStdin {
+		line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), maxPasswordBytes)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read password: %w", err)
+		}
+		return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
+	}
+	terminal, isFile := cmd.InOrStdin().(*os.File)
+	if !isFile || !term.IsTerminal(int(terminal.Fd())) { //nolint:gosec // a file descriptor fits
+		return "", usageError("no terminal to ask for the password; pipe it in with --password-stdin")
+	}
+	var typed [2]string
+	for i, prompt := range []string{"Password: ", "Once more: "} {
+		fmt.Fprint(cmd.ErrOrStderr(), prompt)
+		line, err := term.ReadPassword(int(terminal.Fd())) //nolint:gosec // a file descriptor fits
+		fmt.Fprintln(cmd.ErrOrStderr())
+		if err != nil {
+			return "", fmt.Errorf("read password: %w", err)
+		}
+		typed[i] = string(line)
+	}
+	if typed[0] != typed[1] {
+		return "", errors.New("the two passwords differ; nothing was created")
+	}
+	return typed[0], nil
+}
+
+func printUsers(w io.Writer, users []store.User) error {
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "EMAIL\tNAME\tSTATE\tCREATED\tID")
+	for _, u := range users {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", u.Email, u.Name, userState(u), u.CreatedAt.UTC().Format(time.DateOnly), u.ID)
+	}
+	return table.Flush()
+}
+
+func printUsersJSON(w io.Writer, users []store.User) error {
+	type row struct {
+		ID      string    `json:"id"`
+		Email   string    `json:"email"`
+		Name    string    `json:"name"`
+		State   string    `json:"state"`
+		Created time.Time `json:"createdAt"`
+	}
+	rows := make([]row, len(users))
+	for i, u := range users {
+		rows[i] = row{u.ID, u.Email, u.Name, userState(u), u.CreatedAt.UTC()}
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(rows)
+}
+
+func userState(u store.User) string {
+	if u.Disabled {
+		return "disabled"
+	}
+	return "active"
+}

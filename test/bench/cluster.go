@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	kube "sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+)
+
+const roleChanges = 100
+
+// measureCluster runs Gatehouse against a real kube-apiserver and measures how long a
+// change of a Role takes, from the API server's answer to the first introspection that
+// shows it.
+func measureCluster(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp("", "gatehouse-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	env := &envtest.Environment{
+		BinaryAssetsDirectory: os.Getenv("GATEHOUSE_ENVTEST_ASSETS"),
+		CRDDirectoryPaths:     []string{"config/crd"},
+		ErrorIfCRDPathMissing: true,
+	}
+	if _, err := env.Start(); err != nil {
+		return fmt.Errorf("start a Kubernetes API: %w; `make envtest` builds it", err)
+	}
+	defer func() { err = errors.Join(err, env.Stop()) }()
+	w, cluster, err := startInCluster(ctx, env, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = w.stop() }()
+	times, err := w.changeRole(ctx, cluster)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, w.logs)
+	}
+	slices.Sort(times)
+	fmt.Printf("\nRole changed in the cluster → seen at introspection, %d changes: median %s, p99 %s, max %s (budget 100ms)\n",
+		len(times), times[len(times)/2].Round(100*time.Microsecond), times[len(times)*99/100].Round(100*time.Microsecond), times[len(times)-1].Round(100*time.Microsecond))
+	return nil
+}
+
+func startInCluster(ctx context.Context, env *envtest.Environment, dir string) (*world, kube.Client, error) {
+	admin, err := env.AddUser(envtest.User{Name: "bench", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	kubeconfig, err := admin.KubeConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	path := filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
+		return nil, nil, err
+	}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+		return nil, nil, err
+	}
+	cluster, err := kube.New(admin.Config(), kube.Options{Scheme: scheme})
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &world{secret: "gcs_" + strings.Repeat("s", 40)}
+	if err := apply(ctx, cluster, w.secret); err != nil {
+		return nil, nil, err
+	}
+	binary, err := buildGatehouse(ctx, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	listen, err1 := freeAddress()
+	ops, err2 := freeAddress()
+	if err := errors.Join(err1, err2, os.Setenv("KUBECONFIG", path)); err != nil {
+		return nil, nil, err
+	}
+	w.process, err = start(ctx, "http://"+listen, "http://"+ops+"/readyz", binary, "serve", "--dev", "--rate-limit-scale", "0",
+		"--data-dir", filepath.Join(dir, "data"), "--issuer", "http://"+listen, "--listen", listen, "--ops-listen", ops)
+	return w, cluster, err
+}
+
+func apply(ctx context.Context, cluster kube.Client, secret string) error {
+	for _, name := range []string{"acme", "gatehouse-system"} {
+		if err := cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+			return err
+		}
+	}
+	for document := range strings.SplitSeq(declarations(secret), "\n---\n") {
+		var o unstructured.Unstructured
+		if err := yaml.Unmarshal([]byte(document), &o.Object); err != nil {
+			return err
+		}
+		if err := cluster.Create(ctx, &o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeRole gives the machine client's Role one scope more and one less, in turn.
+func (w *world) changeRole(ctx context.Context, cluster kube.Client) ([]time.Duration, error) {
+	var token struct {
+		Access string `json:"access_token"`
+	}
+	credentials := url.Values{"grant_type": {"client_credentials"}}
+	if err := w.call(post(w.url+"/oauth/token/", credentials, "acme.ci", w.secret), &token); err != nil {
+		return nil, err
+	}
+	w.accessToken = token.Access
+	var times []time.Duration
+	for i := range roleChanges {
+		var role v1alpha1.Role
+		if err := cluster.Get(ctx, kube.ObjectKey{Namespace: "acme", Name: "developer"}, &role); err != nil {
+			return nil, err
+		}
+		want := "org:read project:read"
+		role.Spec.Rules[0].Scopes = []v1alpha1.ScopeName{"org:read", "project:write"}
+		if i%2 == 0 {
+			want = "org:read"
+			role.Spec.Rules[0].Scopes = []v1alpha1.ScopeName{"org:read"}
+		}
+		if err := cluster.Update(ctx, &role); err != nil {
+			return nil, err
+		}
+		changed := time.Now()
+		if err := w.untilScope(want); err != nil {
+			return nil, err
+		}
+		times = append(times, time.Since(changed))
+	}
+	return times, nil
+}
+
+func (w *world) untilScope(want string) error {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		r := post(w.url+"/oauth/introspect/", url.Values{"token": {w.accessToken}}, "acme.ci", w.secret)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		var seen struct {
+			Scope string `json:"scope"`
+		}
+		err = json.NewDecoder(answer.Body).Decode(&seen)
+		if err := errors.Join(err, answer.Body.Close()); err != nil {
+			return err
+		}
+		if seen.Scope == want {
+			return nil
+		}
+	}
+	return fmt.Errorf("scope %q was not seen within 10 s", want)
+}
