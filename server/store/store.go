@@ -137,7 +137,12 @@ func moment(ms int64) time.Time {
 
 // A column of words holds them joined by spaces.
 func joined(words []string) string { return strings.Join(words, " ") }
-func words(text string) []string   { return strings.Fields(text) }
+func words(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, " ")
+}
 
 // blob keeps the engine from taking no bytes for NULL.
 func blob(b []byte) []byte {
