@@ -1,10 +1,136 @@
 package server
 
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/pages"
+	"github.com/gatehouse-dev/gatehouse/server/people"
+	"github.com/gatehouse-dev/gatehouse/server/sessions"
+)
+
+// peopleServices are what the pages need besides the store.
+type peopleServices struct {
+	sessions    *sessions.Manager
+	directory   *people.Directory
+	signIns     *limits.SignIn
+	codeEntries *limits.CodeEntry
+}
+
+func (s *Server) preparePages() (err error) {
+	s.directory = people.NewDirectory(s.Store)
+	s.signIns = limits.NewSignIn(s.RateLimitScale)
+	s.codeEntries = limits.NewCodeEntry(s.RateLimitScale)
+	s.sessions, err = sessions.NewManager(s.Store, s.Keyring, s.Issuer)
+	return err
+}
+
+// Paths of pages, as they are linked to.
+const (
+	homePath   = "/"
+	loginPath  = "/login/"
+	verifyPath = "/oauth/device/"
+)
+
 // pageRoutes are the endpoints for people.
-func (s *Server) pageRoutes() []route { return nil }
+func (s *Server) pageRoutes() []route {
+	return []route{
+		{path: "", get: s.home, audience: forPeople},
+		{path: "/login", get: s.showLogin, post: s.login, audience: forPeople},
+		{path: "/logout", get: s.showLogout, post: s.logout, audience: forPeople},
+		{path: "/oauth/device", get: s.showVerification, post: s.verify, audience: forPeople},
+		{path: "/static/{file}", get: static, audience: forPeople},
+	}
+}
+
+// home says what this place is to whoever comes without a purpose.
+func (s *Server) home(r *request) (answer, error) {
+	session, err := s.session(r)
+	if err != nil {
+		return nil, err
+	}
+	p := pages.MessagePage{
+		Kind: pages.Neutral, Title: "This is a Gatehouse",
+		What: "Applications send you here to sign in.",
+		Link: pages.Link{Text: "Sign in", Path: loginPath},
+	}
+	if session != nil {
+		p.Kind, p.Title, p.Viewer = pages.Good, "You are signed in", s.viewer(session)
+		p.What = "You can close this tab, or connect a device that shows you a code."
+		p.Link = pages.Link{Text: "Connect a device", Path: verifyPath}
+	}
+	return page{html: pages.Message(p)}, nil
+}
 
 // errorPage tells a person what went wrong: message is for them to read, id for whoever
 // they ask for help.
 func (s *Server) errorPage(r *request, status int, message string) answer {
-	return page{status: status, html: "Something went wrong."}
+	p := pages.MessagePage{Kind: pages.Bad, Title: "That did not work", What: sentence(message), RequestID: r.id}
+	switch {
+	case status == http.StatusTooManyRequests:
+		p.Title, p.What, p.Do = "Too many requests", "", "Wait a minute, then try again."
+	case status >= http.StatusInternalServerError:
+		p.Title, p.What = "Something went wrong here", "It is not your fault."
+		p.Do = "Try again in a moment. If it stays like this, tell your administrator the request below."
+	case status == http.StatusForbidden:
+		p.Do = "Go back, load the page again, and repeat what you did."
+	default:
+		p.Do = "Go back and try again from the start."
+	}
+	return page{status: status, html: pages.Message(p)}
 }
+
+// sentence makes one of a protocol error's description.
+func sentence(description string) string {
+	if description == "" {
+		return ""
+	}
+	return string(description[0]&^0x20) + description[1:] + "."
+}
+
+// session returns who the browser is signed in as; nil: nobody.
+func (s *Server) session(r *request) (*sessions.Session, error) {
+	found, err := s.sessions.Find(r.Context(), r.Request, r.now)
+	if errors.Is(err, sessions.ErrNone) {
+		return nil, nil
+	}
+	return found, err
+}
+
+// viewer is the session as the end of a page shows it.
+func (s *Server) viewer(session *sessions.Session) *pages.Viewer {
+	return &pages.Viewer{
+		Name: session.User.Name, Email: session.User.Email,
+		SignOut: s.sessions.Form(session).Token(signOutForm),
+	}
+}
+
+// staleForm refuses a form that this browser, in this session, was not given for this:
+// it has been open for too long, or somebody else made it (ASVS 7.6.2).
+func staleForm() error {
+	return &refusal{words: refuseForm, status: http.StatusForbidden}
+}
+
+// ownPath returns where to go after sign-in: one of our own pages, whatever was asked for
+// (RFC 9700 section 4.11). Only path and query are taken, and the path is compared with a
+// list, so there is no form of writing another host that could slip through.
+func ownPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
+		return homePath
+	}
+	switch u.EscapedPath() {
+	case verifyPath, "/oauth/device":
+		return (&url.URL{Path: verifyPath, RawQuery: u.Query().Encode()}).String()
+	}
+	return homePath
+}
+
+// static serves style sheet and icon.
+func static(*request) (answer, error) { return staticFile{}, nil }
+
+type staticFile struct{}
+
+func (staticFile) write(w http.ResponseWriter, r *request) { pages.Static().ServeHTTP(w, r.Request) }

@@ -97,20 +97,6 @@ func TestDeviceThatCannotBeApprovedCanOnlyBeDenied(t *testing.T) {
 	}
 }
 
-// RFC 9700 sections 4.2 and 4.16
-func TestPagesAreSentWithStrictHeaders(t *testing.T) {
-	h := http.Header{}
-	Headers(h)
-	for name, want := range map[string]string{
-		"Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-		"X-Frame-Options":         "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
-	} {
-		if got := h.Get(name); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestAssetsAreServedUnderNamesThatChangeWithThem(t *testing.T) {
 	for _, name := range []string{"style.css", "icon.svg"} {
 		w := httptest.NewRecorder()

@@ -75,7 +75,7 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 		{"broken@example.com", right},
 		{"", right},
 	} {
-		if got, err := d.SignIn(t.Context(), start, c.email, c.password); err != ErrRefused || got.ID != "" {
+		if got, err := d.SignIn(t.Context(), start, c.email, c.password); !errors.Is(err, ErrRefused) || err.Error() != ErrRefused.Error() || got.ID != "" {
 			t.Errorf("%q: got %v, %v; want ErrRefused", c.email, got.ID, err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestPasswordIsComparedByteForByte(t *testing.T) {
 	a, u := ann(t)
 	d := NewDirectory(a)
 	for _, near := range []string{right + " ", " " + right, strings.ToUpper(right), right[:len(right)-1], right + "\x00"} {
-		if _, err := d.SignIn(t.Context(), start, u.Email, near); err != ErrRefused {
+		if _, err := d.SignIn(t.Context(), start, u.Email, near); !errors.Is(err, ErrRefused) {
 			t.Errorf("%q is taken for the password", near)
 		}
 	}
@@ -130,7 +130,7 @@ func TestOldHashIsRenewedAtSignIn(t *testing.T) {
 	u.PasswordHash = old.format(salt, old.derive(right, salt))
 	a[u.Email] = u
 	d := NewDirectory(a)
-	if _, err := d.SignIn(t.Context(), start, u.Email, "wrong"); err != ErrRefused || a[u.Email].PasswordHash != u.PasswordHash {
+	if _, err := d.SignIn(t.Context(), start, u.Email, "wrong"); !errors.Is(err, ErrRefused) || a[u.Email].PasswordHash != u.PasswordHash {
 		t.Fatalf("a wrong password renewed the hash: %v", err)
 	}
 	if _, err := d.SignIn(t.Context(), start, u.Email, right); err != nil {

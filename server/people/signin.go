@@ -19,6 +19,17 @@ var (
 	ErrBusy = errors.New("busy with other sign-ins")
 )
 
+// Refusal is ErrRefused with what the audit log may know and nobody else.
+type Refusal struct {
+	UserID string // empty: there is no such account
+	Why    string
+}
+
+func (r *Refusal) Error() string { return ErrRefused.Error() }
+
+// Is makes every Refusal ErrRefused.
+func (r *Refusal) Is(target error) bool { return target == ErrRefused }
+
 // Accounts is what a Directory needs of the store.
 type Accounts interface {
 	UserByEmail(ctx context.Context, email string) (store.User, error)
@@ -41,7 +52,7 @@ func NewDirectory(accounts Accounts) *Directory {
 	}
 }
 
-// SignIn returns the person with this address and password, ErrRefused, ErrBusy when ctx
+// SignIn returns the person with this address and password, a *Refusal, ErrBusy when ctx
 // ends first, or a fault of the store. A hash made with other parameters than today's is
 // replaced.
 func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password string) (store.User, error) {
@@ -61,7 +72,7 @@ func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password s
 	}
 	right, current := verify(hash, password)
 	if !exists || !right {
-		return store.User{}, ErrRefused
+		return store.User{}, refuse(u)
 	}
 	if !current {
 		ev := store.Event{Time: now, Actor: u.ID, Action: "user.password-rehashed", Target: u.ID, Outcome: "ok"}
@@ -70,6 +81,18 @@ func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password s
 		}
 	}
 	return u, nil
+}
+
+func refuse(u store.User) *Refusal {
+	switch {
+	case u.ID == "":
+		return &Refusal{Why: "no such account"}
+	case u.Disabled:
+		return &Refusal{u.ID, "account is disabled"}
+	case u.PasswordHash == "":
+		return &Refusal{u.ID, "account has no password"}
+	}
+	return &Refusal{u.ID, "wrong password"}
 }
 
 // find returns the zero User where there is none.

@@ -1,0 +1,146 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/pages"
+	"github.com/gatehouse-dev/gatehouse/server/people"
+	"github.com/gatehouse-dev/gatehouse/server/sessions"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+// Purposes of forms.
+const (
+	loginForm   = "login"
+	signOutForm = "logout"
+)
+
+var refuseForm = oauth.Refuse(oauth.InvalidRequest, "the form is no longer valid")
+
+// hashPatience is how long a sign-in waits for its turn to be computed.
+const hashPatience = 10 * time.Second
+
+// localProvider is the installation-wide way to sign in with a password; nil: there is
+// none, and nobody does.
+func localProvider(s *model.Snapshot) *model.Provider {
+	for _, p := range s.Providers {
+		if p.Local != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+// showLogin asks for address and password. Somebody who is signed in has no need to.
+func (s *Server) showLogin(r *request) (answer, error) {
+	next := ownPath(r.URL.Query().Get("next"))
+	session, err := s.session(r)
+	if err != nil {
+		return nil, err
+	}
+	if session != nil {
+		return redirect{to: next}, nil
+	}
+	return s.loginPage(r, http.StatusOK, pages.LoginPage{Next: next}), nil
+}
+
+func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
+	provider := localProvider(r.Snapshot)
+	if provider == nil {
+		return page{status: http.StatusServiceUnavailable, html: pages.Message(pages.MessagePage{
+			Kind: pages.Bad, Title: "Nobody can sign in yet",
+			What: "No way to sign in is declared for this installation.",
+			Do:   "Ask the administrator to declare an AuthProvider of type Local in the namespace of the installation.",
+		})}
+	}
+	form, cookie := s.sessions.VisitorForm(r.Request)
+	p.Provider, p.Token = provider.DisplayName, form.Token(loginForm)
+	answer := page{status: status, html: pages.Login(p)}
+	if cookie != nil {
+		answer.cookies = append(answer.cookies, cookie)
+	}
+	return answer
+}
+
+// login proves who somebody is. The answer is the same for everybody who fails to
+// (ASVS 6.3.8).
+func (s *Server) login(r *request) (answer, error) {
+	provider := localProvider(r.Snapshot)
+	form, _ := s.sessions.VisitorForm(r.Request)
+	if provider != nil && !form.Made(r.form.Get("token"), loginForm) {
+		return nil, staleForm()
+	}
+	again := pages.LoginPage{Email: r.form.Get("email"), Next: ownPath(r.form.Get("next"))}
+	if provider == nil {
+		return s.loginPage(r, 0, again), nil
+	}
+	account, source := people.Address(again.Email), limits.Source(r.ip)
+	if wait := s.signIns.Try(r.now, account, source); wait > 0 {
+		again.Problem = "There were too many attempts. Try again in " + inWords(wait) + "."
+		return retryLater(s.loginPage(r, http.StatusTooManyRequests, again), wait), nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	defer cancel()
+	user, err := s.directory.SignIn(ctx, r.now, again.Email, r.form.Get("password"))
+	if refused := (*people.Refusal)(nil); errors.As(err, &refused) {
+		if err := s.Store.Record(r.Context(), s.refusedSignIn(r, refused)); err != nil {
+			return nil, fmt.Errorf("record refused sign-in: %w", err)
+		}
+		again.Problem = "This email address and password do not match. Check both and try again."
+		return s.loginPage(r, http.StatusForbidden, again), nil
+	}
+	if errors.Is(err, people.ErrBusy) {
+		again.Problem = "Too many people are signing in right now. Try again in a moment."
+		return retryLater(s.loginPage(r, http.StatusServiceUnavailable, again), time.Second), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sign in: %w", err)
+	}
+	s.signIns.Succeed(r.now, account, source)
+	cookie, err := s.sessions.Begin(r.Context(), r.Request, r.now, sessions.SignIn{
+		User: user, ProviderUID: provider.UID, IP: r.ip.String(), UserAgent: r.UserAgent(), RequestID: r.id,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return redirect{to: again.Next, cookies: []*http.Cookie{cookie}}, nil
+}
+
+// refusedSignIn never has the address as it was typed: people type passwords there.
+func (s *Server) refusedSignIn(r *request, why *people.Refusal) store.Event {
+	return store.Event{
+		Time: r.now, Action: "session.started", Target: why.UserID, IP: r.ip.String(), RequestID: r.id,
+		Outcome: "refused", Reason: why.Why,
+	}
+}
+
+// toLogin sends somebody who is not signed in to do so and come back.
+func toLogin(back string) answer {
+	return redirect{to: loginPath + "?" + url.Values{"next": {back}}.Encode()}
+}
+
+func retryLater(a answer, wait time.Duration) answer {
+	return withHeader{a, http.Header{"Retry-After": {limits.RetryAfter(wait)}}}
+}
+
+// inWords rounds a wait up to what a person would say.
+func inWords(wait time.Duration) string {
+	switch seconds := int((wait + time.Second - 1) / time.Second); {
+	case seconds <= 1:
+		return "a second"
+	case seconds < 60:
+		return fmt.Sprintf("%d seconds", seconds)
+	case seconds == 60:
+		return "a minute"
+	default:
+		return fmt.Sprintf("%d minutes", (seconds+59)/60)
+	}
+}

@@ -1,0 +1,257 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/pages"
+	"github.com/gatehouse-dev/gatehouse/server/sessions"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+	"github.com/gatehouse-dev/gatehouse/server/tokens"
+)
+
+// Purposes of the forms of the verification page (RFC 8628 section 3.3).
+const (
+	codeForm     = "device code"
+	decisionForm = "device decision"
+)
+
+// badCode is the one answer to a code that is unknown, expired, used, or of an
+// application or organization that is not served: nobody learns which.
+const badCode = "Invalid or expired code. Check it, or start again on your device."
+
+// deviceRequest is what a device asks for, as it stands for the person who is asked.
+type deviceRequest struct {
+	code    tokens.UserCode
+	row     store.DeviceCode
+	org     *model.Organization
+	app     *model.Application
+	granted oauth.ScopeSet // what an approval gives
+	// obstacle is why there is nothing to approve; empty: there is.
+	obstacle string
+}
+
+// showVerification asks for the code, or, with a code, for the decision. The code in the
+// URL (verification_uri_complete) spares typing, never the decision.
+func (s *Server) showVerification(r *request) (answer, error) {
+	session, err := s.session(r)
+	if err != nil {
+		return nil, err
+	}
+	query := r.URL.Query()
+	if result := outcomes[query.Get("result")]; result.Title != "" {
+		if session != nil {
+			result.Viewer = s.viewer(session)
+		}
+		return page{html: pages.Message(result)}, nil
+	}
+	typed := query.Get("user_code")
+	if session == nil {
+		return toLogin(verifyURL("user_code", typed)), nil
+	}
+	if typed == "" {
+		return s.codePage(session, 0, "", ""), nil
+	}
+	if wait := s.tryCode(r, session); wait != nil {
+		return wait, nil
+	}
+	asked, err := s.findDeviceRequest(r, session, typed)
+	if errors.Is(err, store.ErrNotFound) {
+		s.codeEntries.Miss(r.now)
+		return s.codePage(session, http.StatusBadRequest, typed, badCode), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !asked.org.Counts(session.ProviderUID) {
+		return s.otherProvider(session), nil
+	}
+	return s.devicePage(r, session, asked), nil
+}
+
+// tryCode counts a try for address, session and person; nil: go on.
+func (s *Server) tryCode(r *request, session *sessions.Session) answer {
+	wait := s.codeEntries.Try(r.now, "ip "+limits.Source(r.ip), session.ID, session.UserID)
+	if wait == 0 {
+		return nil
+	}
+	problem := "There were too many attempts. Try again in " + inWords(wait) + "."
+	return retryLater(s.codePage(session, http.StatusTooManyRequests, "", problem), wait)
+}
+
+// verify takes a code that was typed, or a decision.
+func (s *Server) verify(r *request) (answer, error) {
+	session, err := s.session(r)
+	if err != nil {
+		return nil, err
+	}
+	typed, token := r.form.Get("user_code"), r.form.Get("token")
+	if session == nil {
+		return toLogin(verifyURL("user_code", typed)), nil
+	}
+	form, decision := s.sessions.Form(session), r.form.Get("decision")
+	if decision == "" {
+		if !form.Made(token, codeForm) {
+			return nil, staleForm()
+		}
+		return redirect{to: verifyURL("user_code", typed)}, nil
+	}
+	// The form is bound to the very code it showed: no tab can decide about another's.
+	code, ok := tokens.ParseUserCode(typed)
+	if !ok || !form.Made(token, decisionForm, string(code.Hash(s.Keyring)), session.UserID) {
+		return nil, staleForm()
+	}
+	asked, err := s.findDeviceRequest(r, session, typed)
+	if err == nil && !asked.org.Counts(session.ProviderUID) {
+		return s.otherProvider(session), nil
+	}
+	if err == nil {
+		err = s.decide(r, session, asked, decision)
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
+		return s.codePage(session, http.StatusBadRequest, "", badCode), nil
+	case err != nil:
+		return nil, err
+	case decision == "approve":
+		return redirect{to: verifyURL("result", "approved")}, nil
+	}
+	return redirect{to: verifyURL("result", "denied")}, nil
+}
+
+// decide writes the decision; whatever is not a clear yes is a no.
+func (s *Server) decide(r *request, session *sessions.Session, asked *deviceRequest, decision string) error {
+	ev := store.Event{
+		Time: r.now, Actor: session.UserID, OrganizationID: asked.org.ID, ApplicationUID: asked.app.UID,
+		Action: "device.denied", Target: asked.app.ClientID, IP: r.ip.String(), RequestID: r.id, Outcome: "ok",
+	}
+	if decision != "approve" {
+		return s.Store.DenyDeviceCode(r.Context(), asked.row.Hash, r.now, ev)
+	}
+	if asked.obstacle != "" {
+		return &refusal{words: oauth.Refuse(oauth.AccessDenied, "there is nothing to approve"), status: http.StatusForbidden}
+	}
+	ev.Action = "device.approved"
+	return s.Store.ApproveDeviceCode(r.Context(), asked.row.Hash, r.now, store.Approval{
+		UserID: session.UserID, ProviderUID: session.ProviderUID, AuthTime: session.AuthTime,
+		AMR: []string{"pwd"}, Granted: asked.granted,
+	}, ev)
+}
+
+// findDeviceRequest finds what the code stands for; store.ErrNotFound for whatever must
+// read as an unknown code.
+func (s *Server) findDeviceRequest(r *request, session *sessions.Session, typed string) (*deviceRequest, error) {
+	code, ok := tokens.ParseUserCode(typed)
+	if !ok {
+		return nil, store.ErrNotFound
+	}
+	row, err := s.Store.DeviceCodeByUserCode(r.Context(), code.Hash(s.Keyring))
+	if err != nil {
+		return nil, fmt.Errorf("find device code: %w", err)
+	}
+	asked := &deviceRequest{code: code, row: row, org: r.Organization(row.OrganizationID)}
+	if row.State != store.DevicePending || !r.now.Before(row.ExpiresAt) || asked.org == nil || asked.org.Suspended {
+		return nil, store.ErrNotFound
+	}
+	asked.app = asked.org.Application(row.ApplicationUID)
+	if asked.app == nil || !asked.app.Served(r.now) || !asked.app.Allows(oauth.DeviceCode) ||
+		!r.Alive(asked.app.UID, row.CreatedAt) || !r.Alive(asked.org.ID, row.CreatedAt) {
+		return nil, store.ErrNotFound
+	}
+	asked.judge(r, session)
+	return asked, nil
+}
+
+// judge works out what an approval by this person gives: what is asked for, within what
+// the application may have, within what the person's roles have. A protocol scope is the
+// application's to list, and is nothing on its own.
+func (d *deviceRequest) judge(r *request, session *sessions.Session) {
+	var roles []*model.Role
+	if session.User.EmailProvenBy != "" {
+		roles = d.org.RolesOf(session.User.Email, r.now)
+	}
+	wanted := oauth.NewScopeSet(d.row.Scopes...)
+	d.granted = d.org.Catalogue.Expand(wanted).Intersect(d.app.Scopes).Intersect(model.ScopesOf(roles))
+	switch {
+	case len(roles) == 0:
+		d.obstacle = fmt.Sprintf("You are not a member of %s. Ask its administrator for a role, or sign in with another account.", d.organization())
+	case len(d.granted) == 0:
+		d.obstacle = fmt.Sprintf("Your roles in %s allow nothing of what %s asks for. Ask its administrator for a role that does.", d.organization(), d.application())
+	default:
+		d.granted = d.granted.Union(wanted.Intersect(d.app.ProtocolScopes))
+	}
+}
+
+func (d *deviceRequest) organization() string { return cmp.Or(d.org.DisplayName, d.org.Slug) }
+func (d *deviceRequest) application() string  { return cmp.Or(d.app.DisplayName, d.app.ClientID) }
+
+// inWords describes the scopes granted: of each family those that no other one of it
+// implies, in the catalogue's order.
+func (d *deviceRequest) inWords() (lines []string) {
+	catalogue := d.org.Catalogue
+	for _, scope := range catalogue.Scopes {
+		implied := slices.ContainsFunc(d.granted, func(other string) bool {
+			o, known := catalogue.Scope(other)
+			return known && other != scope.Name && family(other) == family(scope.Name) && o.Includes.Has(scope.Name)
+		})
+		if d.granted.Has(scope.Name) && !implied {
+			lines = append(lines, cmp.Or(scope.Description, scope.Name))
+		}
+	}
+	return lines
+}
+
+// family of "project:write" is "project".
+func family(scope string) string {
+	name, _, _ := strings.Cut(scope, ":")
+	return name
+}
+
+func (s *Server) codePage(session *sessions.Session, status int, typed, problem string) answer {
+	return page{status: status, html: pages.Code(pages.CodePage{
+		Viewer: *s.viewer(session), Code: typed, Problem: problem, Token: s.sessions.Form(session).Token(codeForm),
+	})}
+}
+
+func (s *Server) devicePage(r *request, session *sessions.Session, d *deviceRequest) answer {
+	p := pages.DevicePage{
+		Viewer: *s.viewer(session), Code: d.code.String(), Application: d.application(), Organization: d.organization(),
+		IP: d.row.IP, Asked: d.row.CreatedAt, Now: r.now, Obstacle: d.obstacle,
+		Token: s.sessions.Form(session).Token(decisionForm, string(d.code.Hash(s.Keyring)), session.UserID),
+	}
+	if d.obstacle == "" {
+		p.Scopes, p.StaysSigned = d.inWords(), d.granted.Has(oauth.OfflineAccess)
+	}
+	return page{html: pages.Device(p)}
+}
+
+// otherProvider is for somebody whose way of signing in does not count where the device
+// belongs to; they do not see what it asks for.
+func (s *Server) otherProvider(session *sessions.Session) answer {
+	return page{status: http.StatusForbidden, html: pages.Message(pages.MessagePage{
+		Viewer: s.viewer(session), Kind: pages.Bad, Title: "Sign in another way",
+		What: "The organization that this device belongs to does not accept the way you are signed in.",
+		Do:   "Ask its administrator how to sign in.",
+	})}
+}
+
+// outcomes are what the person reads after the decision.
+var outcomes = map[string]pages.MessagePage{
+	"approved": {Kind: pages.Good, Title: "Device connected", What: "You can now close this tab."},
+	"denied":   {Kind: pages.Neutral, Title: "Request denied", What: "The device gets nothing. You can now close this tab."},
+}
+
+func verifyURL(key, value string) string {
+	if value == "" {
+		return verifyPath
+	}
+	return verifyPath + "?" + url.Values{key: {value}}.Encode()
+}
