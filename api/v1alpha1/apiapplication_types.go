@@ -27,7 +27,7 @@ type ApiApplication struct {
 }
 
 // ApiApplicationSpec declares an ApiApplication.
-// +kubebuilder:validation:XValidation:rule="has(self.clientID) == has(oldSelf.clientID) && (!has(self.clientID) || self.clientID == oldSelf.clientID)",message="spec.clientID: cannot be set, changed or removed later; create a new ApiApplication"
+// +kubebuilder:validation:XValidation:rule="has(self.clientID) == has(oldSelf.clientID) && (!has(self.clientID) || self.clientID == oldSelf.clientID)",message="spec.clientID: cannot be set, changed or removed later; create a new ApiApplication",fieldPath=".clientID"
 type ApiApplicationSpec struct {
 	// The Organization that owns this application; it never changes. Another namespace's
 	// Organization must admit this one in `spec.allowedNamespaces.apiApplications`.
@@ -115,7 +115,7 @@ const (
 )
 
 // Credentials say how an application proves itself.
-// +kubebuilder:validation:XValidation:rule="(self.source == 'FromSecret') == has(self.fromSecret)",message="fromSecret: name the Secret and key with source: FromSecret, and only then"
+// +kubebuilder:validation:XValidation:rule="(self.source == 'FromSecret') == has(self.fromSecret)",message="fromSecret: name the Secret and key with source: FromSecret, and only then",fieldPath=".fromSecret"
 type Credentials struct {
 	// `None`: a public client. `FromSecret`: the client secret is read from a Secret.
 	// +kubebuilder:validation:MinLength=1

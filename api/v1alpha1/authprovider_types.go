@@ -26,7 +26,7 @@ type AuthProvider struct {
 }
 
 // AuthProviderSpec declares an AuthProvider.
-// +kubebuilder:validation:XValidation:rule="!has(self.local) || self.type == 'Local'",message="spec.local: only an AuthProvider of type Local has it"
+// +kubebuilder:validation:XValidation:rule="!has(self.local) || self.type == 'Local'",message="spec.local: only an AuthProvider of type Local has it",fieldPath=".local"
 type AuthProviderSpec struct {
 	// How people sign in; it never changes. `Local`: with an address and a password kept by
 	// Gatehouse; at most one is served, the oldest.

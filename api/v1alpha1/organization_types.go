@@ -71,7 +71,7 @@ type AllowedNamespaces struct {
 }
 
 // NamespaceAdmission admits namespaces.
-// +kubebuilder:validation:XValidation:rule="(self.from == 'Selector') == has(self.selector)",message="selector: give a selector with from: Selector, and only then"
+// +kubebuilder:validation:XValidation:rule="(self.from == 'Selector') == has(self.selector)",message="selector: give a selector with from: Selector, and only then",fieldPath=".selector"
 type NamespaceAdmission struct {
 	// Same admits the Organization's own namespace, All every namespace, Selector the
 	// namespaces whose labels match (and always its own).

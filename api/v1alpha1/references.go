@@ -51,7 +51,7 @@ type LabelSelector struct {
 }
 
 // LabelSelectorRequirement is one condition on a label.
-// +kubebuilder:validation:XValidation:rule="self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0",message="values: give at least one value with operator In or NotIn, and none with Exists or DoesNotExist"
+// +kubebuilder:validation:XValidation:rule="self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0",message="values: give at least one value with operator In or NotIn, and none with Exists or DoesNotExist",fieldPath=".values"
 type LabelSelectorRequirement struct {
 	// Key of the label. Example: `team`.
 	// +kubebuilder:validation:MinLength=1

@@ -65,7 +65,7 @@ type RoleRule struct {
 }
 
 // Subject is a holder of a Role.
-// +kubebuilder:validation:XValidation:rule="!has(self.__namespace__) || self.kind == 'ApiApplication'",message="namespace: only a subject of kind ApiApplication has one"
+// +kubebuilder:validation:XValidation:rule="!has(self.__namespace__) || self.kind == 'ApiApplication'",message="namespace: only a subject of kind ApiApplication has one",fieldPath=".namespace"
 type Subject struct {
 	// `User`: a person, by a proven address. `ApiApplication`: a machine client of the same
 	// Organization.

@@ -117,6 +117,10 @@ func readFile(name string, stdin io.Reader) ([]byte, error) {
 	if len(content) > maxFileBytes {
 		return nil, fmt.Errorf("has more than %d MiB; split it into smaller files", maxFileBytes>>20)
 	}
+	if len(content) == 0 && name != Stdin {
+		// Most often it is being written; taking it for absence would revoke what it declares.
+		return nil, errors.New("is empty; remove it if it declares nothing")
+	}
 	return content, nil
 }
 

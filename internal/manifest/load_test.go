@@ -68,7 +68,7 @@ func TestProblemsSayWhereWhatAndHowToCure(t *testing.T) {
 		"pattern":           {strings.Replace(organization, "slug: acme", "slug: Acme", 1), `stdin:5: Organization acme/acme: spec.slug: "Acme": should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'`},
 		"enum":              {app("  introspection: Everybody\n"), `stdin:8: ApiApplication acme/cli: spec.introspection: "Everybody": supported values: "Own", "Organization"`},
 		"list set":          {strings.Replace(app(""), "[org:read]", "[org:read, org:read]", 1), `stdin:7: ApiApplication acme/cli: spec.scopes[1]: "org:read": duplicate value`},
-		"rule":              {app("  credentials: {source: FromSecret}\n"), `stdin:8: ApiApplication acme/cli: spec.credentials: fromSecret: name the Secret and key with source: FromSecret, and only then`},
+		"rule":              {app("  credentials: {source: FromSecret}\n"), `stdin:8: ApiApplication acme/cli: spec.credentials.fromSecret: name the Secret and key with source: FromSecret, and only then`},
 		"rule on the name":  {strings.Replace(organization, "name: acme", "name: a.b", 1), `stdin:1: Organization acme/a.b: metadata.name: must have at most 63 characters and no dots`},
 		"twice":             {organization + "---\n" + organization, `stdin:7: Organization acme/acme: is declared twice, here and at stdin:1; remove one`},
 		"list item":         {"apiVersion: v1\nkind: List\nitems:\n- apiVersion: auth.gatehouse.dev/v1alpha1\n  kind: Organization\n  metadata: {name: a}\n  spec:\n    slug: A\n", `stdin:8: Organization default/a: spec.slug: "A": should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'`},
@@ -115,13 +115,18 @@ func TestDirectoriesAreReadWithoutKustomizationsAndHiddenFiles(t *testing.T) {
 	}
 }
 
-func TestLimitsAreErrorsThatNameThem(t *testing.T) {
+func TestWhatCannotBeReadIsNamed(t *testing.T) {
 	_, problems := load(t, strings.Repeat("#", maxFileBytes+1))
 	if diff := cmp.Diff([]string{"stdin: has more than 4 MiB; split it into smaller files"}, lines(problems)); diff != "" {
 		t.Error(diff)
 	}
 	_, problems = load(t, strings.Repeat("---\n", maxDocuments+1))
 	if diff := cmp.Diff([]string{"stdin: there are more than 50000 documents; read fewer files"}, lines(problems)); diff != "" {
+		t.Error(diff)
+	}
+	empty := write(t, t.TempDir(), "a.yaml", "")
+	_, problems = Load([]string{empty}, Options{})
+	if diff := cmp.Diff([]string{empty + ": is empty; remove it if it declares nothing"}, lines(problems)); diff != "" {
 		t.Error(diff)
 	}
 	_, problems = Load([]string{"testdata/absent"}, Options{})

@@ -165,6 +165,7 @@ func blocks(errs field.ErrorList) bool {
 // gives already, and with the value only where it is short enough to be read.
 func explain(e *field.Error) string {
 	detail := strings.TrimPrefix(e.Detail, e.Field+": ")
+	detail = strings.TrimPrefix(detail, e.Field[strings.LastIndex(e.Field, ".")+1:]+": ")
 	detail = strings.TrimPrefix(detail, e.Field+" in body ")
 	if detail == "" {
 		detail = strings.ToLower(e.Type.String())

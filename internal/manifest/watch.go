@@ -30,7 +30,10 @@ func Watch(ctx context.Context, paths []string, current *Set, changed func(*Set,
 	}
 	defer func() { _ = watcher.Close() }() // nothing is lost
 	w := &watch{paths: paths, current: current, read: current.digest, changed: changed, watcher: watcher}
-	quiet := time.NewTimer(0) // the first reading closes the gap since current was loaded
+	if err := w.look(); err != nil {
+		return err
+	}
+	quiet := time.NewTimer(settle) // the first reading closes the gap since current was loaded
 	defer quiet.Stop()
 	for {
 		select {
@@ -75,9 +78,8 @@ func (w *watch) concerns(name string) bool {
 	return false
 }
 
-// reload watches the directories that there are now and reads what is in them, in this
-// order, so that nothing is missed.
-func (w *watch) reload() error {
+// look watches the directories that there are now.
+func (w *watch) look() error {
 	for _, path := range w.paths {
 		dirs := []string{filepath.Dir(filepath.Clean(path))}
 		_ = walk(path, func(path string, dir bool) { // what cannot be read, Load reports
@@ -90,6 +92,14 @@ func (w *watch) reload() error {
 				return fmt.Errorf("watch manifests: %s: %w", dir, err)
 			}
 		}
+	}
+	return nil
+}
+
+// reload looks before it reads, so that nothing is missed.
+func (w *watch) reload() error {
+	if err := w.look(); err != nil {
+		return err
 	}
 	set, problems := Load(w.paths, w.current.options)
 	failed := ""

@@ -54,6 +54,9 @@ func displayName(t *testing.T, r reading) string {
 	if len(r.problems) > 0 || r.set == nil {
 		t.Fatal(r.problems)
 	}
+	if r.set.Len() == 0 {
+		t.Fatalf("%d objects", r.set.Len())
+	}
 	return r.set.Input(model.Sensitive{}).Organizations[0].Spec.DisplayName
 }
 
