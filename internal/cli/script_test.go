@@ -2,6 +2,7 @@ package cli
 
 import (
 	"flag"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -17,7 +18,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// The scripts of testdata/script run the real command line. $SAMPLES is config/samples.
+// The scripts of testdata/script run the real command line. $SAMPLES is config/samples;
+// $LISTEN and $OPS are free addresses.
 func TestScripts(t *testing.T) {
 	samples, err := filepath.Abs("../../config/samples")
 	if err != nil {
@@ -28,7 +30,19 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SAMPLES", samples)
+			e.Setenv("LISTEN", freeAddress(t))
+			e.Setenv("OPS", freeAddress(t))
 			return nil
 		},
 	})
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }

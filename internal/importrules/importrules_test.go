@@ -32,7 +32,7 @@ var rules = []rule{
 	{pattern: "internal/keyring", ours: []string{"internal/model"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http"}},
 	{
 		pattern: "internal/compile/...",
-		ours:    []string{"api/v1alpha1", "internal/model", "internal/oauth"},
+		ours:    []string{"api/v1alpha1", "internal/compile", "internal/model", "internal/oauth"},
 		never:   []string{"context", "os", "log", "log/slog", "math/rand", "net", "net/http"},
 		nowhere: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go"},
 	},
