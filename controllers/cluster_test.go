@@ -58,7 +58,7 @@ func withKube(run func() int) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	if kube, err = localkube.Start(definitions); err != nil {
+	if kube, err = localkube.Start("", definitions); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, kube.Stop()) }()

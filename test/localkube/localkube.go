@@ -4,6 +4,7 @@
 package localkube
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -28,8 +29,9 @@ type Cluster struct {
 	Config *rest.Config
 }
 
-// Start starts a Kubernetes API with the given definitions; Stop ends it.
-func Start(definitions []*apiextensionsv1.CustomResourceDefinition) (*Cluster, error) {
+// Start starts a Kubernetes API with the given definitions; Stop ends it. In dir are its
+// certificates, which lets APIServer be stopped and started again; none: a temporary one.
+func Start(dir string, definitions []*apiextensionsv1.CustomResourceDefinition) (*Cluster, error) {
 	assets, err := Assets()
 	if err != nil {
 		return nil, err
@@ -38,11 +40,13 @@ func Start(definitions []*apiextensionsv1.CustomResourceDefinition) (*Cluster, e
 		BinaryAssetsDirectory:    assets,
 		CRDs:                     definitions,
 		ControlPlaneStartTimeout: 2 * time.Minute,
-		ControlPlaneStopTimeout:  time.Minute,
+		// Stopping waits for open watches; after this they are cut off.
+		ControlPlaneStopTimeout: 5 * time.Second,
 	}
+	env.ControlPlane.GetAPIServer().CertDir = dir
 	config, err := env.Start()
 	if err != nil {
-		return nil, fmt.Errorf("start Kubernetes API: %w", err)
+		return nil, fmt.Errorf("start Kubernetes API: %w", errors.Join(err, env.Stop()))
 	}
 	return &Cluster{env, config}, nil
 }
