@@ -209,6 +209,7 @@ func keep(known, reports []*Report) []*Report {
 	for i, r := range reports {
 		if old := byObject[r.Object]; old != nil && reflect.DeepEqual(old, r) {
 			kept[i] = old
+			delete(byObject, r.Object) // each once
 		}
 	}
 	return kept

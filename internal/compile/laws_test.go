@@ -94,11 +94,18 @@ func TestNothingPrintsASecret(t *testing.T) {
 	for o := range result.Snapshot.Organizations() {
 		fmt.Fprintf(&printed, "%+v %#v %s\n", o, o, o.Describe())
 	}
-	for _, form := range []string{knownSecret, fmt.Sprintf("%x", knownSecret), fmt.Sprint([]byte(knownSecret)), strings.Trim(fmt.Sprintf("%#v", []byte(knownSecret)), "[]byte{}")} {
+	for _, form := range printedForms(knownSecret) {
 		if strings.Contains(printed.String(), form) {
 			t.Errorf("printed %q", form)
 		}
 	}
+}
+
+// printedForms are the ways in which package fmt would write a secret.
+func printedForms(secret string) []string {
+	raw := []byte(secret)
+	hexadecimal := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", raw), "[]byte{"), "}")
+	return []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%v", raw), hexadecimal}
 }
 
 // A mistake is put into one field of a world in which all is well: nobody may do more

@@ -42,10 +42,23 @@ func (s Sensitive) Digest(data []byte) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-func (s Sensitive) String() string               { return redacted }
-func (s Sensitive) GoString() string             { return redacted }
-func (s Sensitive) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(redacted)) }
-func (s Sensitive) LogValue() slog.Value         { return slog.StringValue(redacted) }
+// String hides the secret.
+func (s Sensitive) String() string { return redacted }
+
+// GoString hides the secret from %#v.
+func (s Sensitive) GoString() string { return redacted }
+
+// Format hides the secret from every verb.
+func (s Sensitive) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue hides the secret from package slog.
+func (s Sensitive) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText hides the secret from encodings of text.
 func (s Sensitive) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// MarshalJSON hides the secret from JSON.
 func (s Sensitive) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
-func (s Sensitive) GobEncode() ([]byte, error)   { return []byte(redacted), nil }
+
+// GobEncode hides the secret from package gob.
+func (s Sensitive) GobEncode() ([]byte, error) { return []byte(redacted), nil }
