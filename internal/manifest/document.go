@@ -30,13 +30,13 @@ func split(f file) (documents []document) {
 			end = offset + i + 1
 		}
 		if isSeparator(f.content[offset:end]) {
-			current.text = f.content[start:offset]
+			current.text = bytes.Clone(f.content[start:offset]) // lets a Secret beside it go
 			documents = append(documents, current)
 			current, start = document{file: f.name, line: line + 1}, end
 		}
 		offset = end
 	}
-	current.text = f.content[start:]
+	current.text = bytes.Clone(f.content[start:])
 	return append(documents, current)
 }
 

@@ -110,6 +110,9 @@ func readFile(name string, stdin io.Reader) ([]byte, error) {
 		defer func() { _ = f.Close() }() // it was only read
 		stdin = f
 	}
+	if stdin == nil {
+		return nil, errors.New("cannot be read here; give files or a directory")
+	}
 	content, err := io.ReadAll(io.LimitReader(stdin, maxFileBytes+1))
 	if err != nil {
 		return nil, errors.New(cause(err))

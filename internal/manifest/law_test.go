@@ -8,6 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -61,6 +62,24 @@ func admitAndJudge(t *rapid.T, admitted map[string]int) {
 	if got := compile.Compile(in); len(got.Reports) != len(set.objects) {
 		t.Fatalf("%d reports on %d objects", len(got.Reports), len(set.objects))
 	}
+}
+
+// Whatever a file holds, reading it ends, with objects or with problems that have a place.
+func FuzzAnyFileIsReadOrExplained(f *testing.F) {
+	for _, seed := range []string{"", "---\n", "a: &x [*x]\n", "a: &x {b: 1}\n<<: *x\n", "? [a]\n: b\n", "{\"kind\": 7}", "kind: List\napiVersion: v1\nitems: [{}]\n",
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: s, labels: {auth.gatehouse.dev/secret: input}}\ndata: {a: YQ==}\n",
+		"apiVersion: auth.gatehouse.dev/v1alpha1\nkind: Role\nmetadata: {name: r, labels: [1]}\nspec: {rules: [{scopes: [x:y]}], subjects: null}\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		set, problems := Load([]string{Stdin}, Options{Stdin: strings.NewReader(text)})
+		for _, p := range append(problems, set.Notes...) {
+			if p.File != "stdin" || p.Line < 0 || p.Line > 1+strings.Count(text, "\n") || p.Message == "" {
+				t.Errorf("%+v", p)
+			}
+		}
+		compile.Compile(set.Input(model.NewSensitive("key")))
+	})
 }
 
 // openAPI are the schemas that objects are made from.

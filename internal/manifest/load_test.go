@@ -124,6 +124,10 @@ func TestWhatCannotBeReadIsNamed(t *testing.T) {
 	if diff := cmp.Diff([]string{"stdin: there are more than 50000 documents; read fewer files"}, lines(problems)); diff != "" {
 		t.Error(diff)
 	}
+	_, problems = Load([]string{Stdin}, Options{})
+	if diff := cmp.Diff([]string{"stdin: cannot be read here; give files or a directory"}, lines(problems)); diff != "" {
+		t.Error(diff)
+	}
 	empty := write(t, t.TempDir(), "a.yaml", "")
 	_, problems = Load([]string{empty}, Options{})
 	if diff := cmp.Diff([]string{empty + ": is empty; remove it if it declares nothing"}, lines(problems)); diff != "" {
