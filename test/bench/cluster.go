@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/test/process"
 )
 
 const roleChanges = 100
@@ -48,10 +49,10 @@ func measureCluster(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = w.stop() }()
+	defer func() { _ = w.Stop() }()
 	times, err := w.changeRole(ctx, cluster)
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, w.logs)
+		return fmt.Errorf("%w\n%s", err, w.Printed)
 	}
 	slices.Sort(times)
 	fmt.Printf("\nRole changed in the cluster → seen at introspection, %d changes: median %s, p99 %s, max %s (budget 100ms)\n",
@@ -84,16 +85,16 @@ func startInCluster(ctx context.Context, env *envtest.Environment, dir string) (
 	if err := apply(ctx, cluster, w.secret); err != nil {
 		return nil, nil, err
 	}
-	binary, err := buildGatehouse(ctx, dir)
+	binary, err := process.Build(ctx, dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	listen, err1 := freeAddress()
-	ops, err2 := freeAddress()
+	listen, err1 := process.FreeAddress()
+	ops, err2 := process.FreeAddress()
 	if err := errors.Join(err1, err2, os.Setenv("KUBECONFIG", path)); err != nil {
 		return nil, nil, err
 	}
-	w.process, err = start(ctx, "http://"+listen, "http://"+ops+"/readyz", binary, "serve", "--dev", "--rate-limit-scale", "0",
+	w.Process, err = process.Start(ctx, "http://"+listen, "http://"+ops+"/readyz", binary, "serve", "--dev", "--rate-limit-scale", "0",
 		"--data-dir", filepath.Join(dir, "data"), "--issuer", "http://"+listen, "--listen", listen, "--ops-listen", ops)
 	return w, cluster, err
 }
@@ -122,7 +123,7 @@ func (w *world) changeRole(ctx context.Context, cluster kube.Client) ([]time.Dur
 		Access string `json:"access_token"`
 	}
 	credentials := url.Values{"grant_type": {"client_credentials"}}
-	if err := w.call(post(w.url+"/oauth/token/", credentials, "acme.ci", w.secret), &token); err != nil {
+	if err := w.call(post(w.URL+"/oauth/token/", credentials, "acme.ci", w.secret), &token); err != nil {
 		return nil, err
 	}
 	w.accessToken = token.Access
@@ -152,7 +153,7 @@ func (w *world) changeRole(ctx context.Context, cluster kube.Client) ([]time.Dur
 
 func (w *world) untilScope(want string) error {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		r := post(w.url+"/oauth/introspect/", url.Values{"token": {w.accessToken}}, "acme.ci", w.secret)
+		r := post(w.URL+"/oauth/introspect/", url.Values{"token": {w.accessToken}}, "acme.ci", w.secret)
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
 			return err

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gatehouse-dev/gatehouse/test/process"
 )
 
 // An operation is one kind of request, repeated by every worker.
@@ -31,10 +33,10 @@ var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: concur
 
 // run sends requests from all workers until length has passed, and reads the server's CPU
 // time before and after. The first unexpected answer ends it.
-func run(ctx context.Context, p *process, op operation, length time.Duration) (result, error) {
+func run(ctx context.Context, p *process.Process, op operation, length time.Duration) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
-	before, err := p.cpu()
+	before, err := p.CPU()
 	if err != nil {
 		return result{}, err
 	}
@@ -53,7 +55,7 @@ func run(ctx context.Context, p *process, op operation, length time.Duration) (r
 	}
 	workers.Wait()
 	took := time.Since(began)
-	after, err := p.cpu()
+	after, err := p.CPU()
 	if err != nil {
 		return result{}, err
 	}

@@ -8,19 +8,19 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/test/person"
+	"github.com/gatehouse-dev/gatehouse/test/process"
 )
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
 // world is a Gatehouse under measurement, with what the operations need.
 type world struct {
-	*process
+	*process.Process
 	secret        string   // of the machine client
 	accessToken   string   // of a person
 	refreshTokens []string // one a worker
@@ -81,12 +81,12 @@ func measureOperations(ctx context.Context, length time.Duration, rounds int, wa
 	if err != nil {
 		return err
 	}
-	defer func() { _ = bare.stop() }()
+	defer func() { _ = bare.Stop() }()
 	w, err := startWorld(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = w.stop() }()
+	defer func() { _ = w.Stop() }()
 
 	fmt.Printf("%s; CPU seconds per 1,000 operations at concurrency %d, median of %d\n\n", machine(), concurrency, rounds)
 	fmt.Printf("%-20s %8s %8s %8s %10s %10s\n", "operation", "budget", "measured", "bare", "per second", "p99")
@@ -100,7 +100,7 @@ func measureOperations(ctx context.Context, length time.Duration, rounds int, wa
 			if err != nil {
 				return err
 			}
-			o, err := run(ctx, w.process, op, length)
+			o, err := run(ctx, w.Process, op, length)
 			if err != nil {
 				return err
 			}
@@ -109,7 +109,7 @@ func measureOperations(ctx context.Context, length time.Duration, rounds int, wa
 		o, b := median(ours), median(bares)
 		fmt.Printf("%-20s %8.3f %8.3f %8.3f %10.0f %10s %s\n", op.name, op.budget, o.cpuPer1000, b.cpuPer1000, o.perSecond, o.p99.Round(100*time.Microsecond), verdict(o.cpuPer1000, op.budget))
 	}
-	rss, err := w.rss()
+	rss, err := w.RSS()
 	if err != nil {
 		return err
 	}
@@ -125,17 +125,17 @@ func verdict(measured, budget float64) string {
 }
 
 // bareLike sends the bare handler the same request.
-func bareLike(bare *process, op operation) operation {
+func bareLike(bare *process.Process, op operation) operation {
 	return operation{name: "bare " + op.name, next: func(worker int) (*http.Request, func(int, []byte) error) {
 		r, _ := op.next(worker)
-		r.URL.Host = strings.TrimPrefix(bare.url, "http://")
+		r.URL.Host = strings.TrimPrefix(bare.URL, "http://")
 		r.Host = ""
 		return r, func(int, []byte) error { return nil }
 	}}
 }
 
 func startWorld(ctx context.Context, dir string) (*world, error) {
-	binary, err := buildGatehouse(ctx, dir)
+	binary, err := process.Build(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -147,30 +147,22 @@ func startWorld(ctx context.Context, dir string) (*world, error) {
 	if err := os.WriteFile(filepath.Join(manifests, "acme.yaml"), []byte(declarations(w.secret)), 0o600); err != nil {
 		return nil, err
 	}
-	listen, err1 := freeAddress()
-	ops, err2 := freeAddress()
-	if err1 != nil || err2 != nil {
-		return nil, fmt.Errorf("find ports: %w %w", err1, err2)
-	}
-	w.process, err = start(ctx, "http://"+listen, "http://"+ops+"/readyz", binary, "serve", "--dev", "--rate-limit-scale", "0",
-		"--manifests", manifests, "--data-dir", filepath.Join(dir, "data"), "--issuer", "http://"+listen, "--listen", listen, "--ops-listen", ops)
+	w.Process, err = process.Serve(ctx, process.Options{Binary: binary, Manifests: manifests, DataDir: filepath.Join(dir, "data")})
 	if err != nil {
 		return nil, err
 	}
 	if err := w.prepare(ctx); err != nil {
-		return nil, fmt.Errorf("prepare: %w\n%s", err, w.logs)
+		return nil, fmt.Errorf("prepare: %w\n%s", err, w.Printed)
 	}
 	return w, nil
 }
 
-var printedPassword = regexp.MustCompile(`password: (\S+)`)
-
 // prepare signs the demo person in, and gets a grant for every worker.
 func (w *world) prepare(ctx context.Context) error {
-	for !printedPassword.MatchString(w.logs.String()) {
-		time.Sleep(time.Millisecond)
+	password, err := w.DemoPassword(ctx)
+	if err != nil {
+		return err
 	}
-	password := printedPassword.FindStringSubmatch(w.logs.String())[1]
 	browser := person.New()
 	for range concurrency {
 		var device struct {
@@ -206,11 +198,11 @@ func (w *world) prepare(ctx context.Context) error {
 }
 
 func (w *world) deviceRequest() *http.Request {
-	return post(w.url+"/oauth/device/code/", url.Values{"client_id": {"acme.cli"}}, "", "")
+	return post(w.URL+"/oauth/device/code/", url.Values{"client_id": {"acme.cli"}}, "", "")
 }
 
 func (w *world) poll(code string) *http.Request {
-	return post(w.url+"/oauth/token/", url.Values{"client_id": {"acme.cli"}, "grant_type": {deviceGrant}, "device_code": {code}}, "", "")
+	return post(w.URL+"/oauth/token/", url.Values{"client_id": {"acme.cli"}, "grant_type": {deviceGrant}, "device_code": {code}}, "", "")
 }
 
 func (w *world) call(r *http.Request, into any) error {
@@ -237,14 +229,14 @@ func (w *world) operations() []operation {
 		return operation{name, budget, func(int) (*http.Request, func(int, []byte) error) { return request(), ok }}
 	}
 	return []operation{
-		simple("metadata", 0.03, func() *http.Request { return get(w.url+"/.well-known/oauth-authorization-server", "") }),
+		simple("metadata", 0.03, func() *http.Request { return get(w.URL+"/.well-known/oauth-authorization-server", "") }),
 		simple("client_credentials", 0.05, func() *http.Request {
-			return post(w.url+"/oauth/token/", url.Values{"grant_type": {"client_credentials"}}, "acme.ci", w.secret)
+			return post(w.URL+"/oauth/token/", url.Values{"grant_type": {"client_credentials"}}, "acme.ci", w.secret)
 		}),
 		simple("introspection", 0.04, func() *http.Request {
-			return post(w.url+"/oauth/introspect/", url.Values{"token": {w.accessToken}}, "acme.ci", w.secret)
+			return post(w.URL+"/oauth/introspect/", url.Values{"token": {w.accessToken}}, "acme.ci", w.secret)
 		}),
-		simple("API call", 0.04, func() *http.Request { return get(w.url+"/api/0/organizations/acme/", w.accessToken) }),
+		simple("API call", 0.04, func() *http.Request { return get(w.URL+"/api/0/organizations/acme/", w.accessToken) }),
 		{"refresh", 0.35, w.refresh},
 		simple("device request", 0.25, w.deviceRequest),
 		w.pendingPoll(),
@@ -252,7 +244,7 @@ func (w *world) operations() []operation {
 }
 
 func (w *world) refresh(worker int) (*http.Request, func(int, []byte) error) {
-	r := post(w.url+"/oauth/token/", url.Values{"client_id": {"acme.cli"}, "grant_type": {"refresh_token"}, "refresh_token": {w.refreshTokens[worker]}}, "", "")
+	r := post(w.URL+"/oauth/token/", url.Values{"client_id": {"acme.cli"}, "grant_type": {"refresh_token"}, "refresh_token": {w.refreshTokens[worker]}}, "", "")
 	return r, func(status int, body []byte) error {
 		var token struct {
 			Refresh string `json:"refresh_token"`

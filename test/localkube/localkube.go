@@ -69,6 +69,12 @@ func Assets() (string, error) {
 	return dir, nil
 }
 
+// Kubectl is the path of kubectl.
+func Kubectl() (string, error) {
+	dir, err := Assets()
+	return filepath.Join(dir, "kubectl"), err
+}
+
 // Definitions are the CustomResourceDefinitions of the four kinds.
 func Definitions() ([]*apiextensionsv1.CustomResourceDefinition, error) {
 	files, err := fs.Glob(crd.FS, "*.yaml")
