@@ -3,23 +3,41 @@ package server
 import (
 	"net/http"
 
+	"github.com/gatehouse-dev/gatehouse/server/clientauth"
+	"github.com/gatehouse-dev/gatehouse/server/decide"
+	"github.com/gatehouse-dev/gatehouse/server/grants"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/tokens"
 )
 
 // services are the parts that endpoints call.
 type services struct {
-	peopleServices
-	perSource *limits.Limiter // unauthenticated posts, by source address
+	clients *clientauth.Authenticator
+	tokens  *tokens.Minter
+	decider *decide.Decider
+	grants  *grants.Pipeline
+
+	perSource      *limits.Limiter // unauthenticated posts, by source address
+	deviceRequests *limits.Limiter // device requests, by client and source address
 
 	crossOrigin *http.CrossOriginProtection
+
+	metadataBody []byte
 }
 
 func (s *Server) prepare() error {
-	if err := s.preparePages(); err != nil {
-		return err
-	}
+	s.clients = clientauth.New(s.Keyring.DigestKey())
+	s.tokens = tokens.NewMinter(s.Issuer, s.Keyring)
+	s.decider = &decide.Decider{Store: s.cache, Tokens: s.tokens}
+	s.grants = grants.New(s.Issuer, s.cache, s.tokens, s.decider)
 	s.perSource = limits.NewLimiter(20, 100, s.RateLimitScale)
+	s.deviceRequests = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.crossOrigin = http.NewCrossOriginProtection()
 	// The issuer is what browsers see; behind a proxy it differs from the Host seen here.
-	return s.crossOrigin.AddTrustedOrigin(s.Issuer)
+	if err := s.crossOrigin.AddTrustedOrigin(s.Issuer); err != nil {
+		return err
+	}
+	var err error
+	s.metadataBody, err = metadataOf(s.Issuer)
+	return err
 }

@@ -86,3 +86,6 @@ func (d *Decider) Approval(ctx context.Context, w *World, now time.Time, a Appro
 	}
 	return s, nil
 }
+
+// Active reports whether the approval is in force.
+func (s *Standing) Active() bool { return s.Reason == "" }

@@ -1,0 +1,153 @@
+// Package grants issues tokens at the token endpoint. A grant type is one file with one
+// function; the pipeline in this file does what all of them need, so that none can forget
+// it: allowed for the client, scopes well-formed, a token minted with the right life.
+//
+// Start reading at Pipeline.Issue. Whether the client is who it says was settled before
+// (package clientauth); whether a token may be used is settled after (package decide).
+package grants
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/clientauth"
+	"github.com/gatehouse-dev/gatehouse/server/decide"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+	"github.com/gatehouse-dev/gatehouse/server/tokens"
+)
+
+// Store is what grants read and write; *store.Cache is one.
+type Store interface {
+	decide.Store
+	DeviceCode(ctx context.Context, hash []byte) (store.DeviceCode, error)
+	ConsumeDeviceCode(ctx context.Context, hash []byte, applicationUID string, now time.Time, g store.Grant, ev store.Event) error
+	RotateGrant(ctx context.Context, id [16]byte, from int64, now, idleExpiresAt time.Time, ev store.Event) error
+	RevokeGrant(ctx context.Context, id [16]byte, at time.Time, reason string, ev store.Event) error
+}
+
+// Fresh reads past every cache; *store.DB is one.
+type Fresh interface {
+	DeviceCode(ctx context.Context, hash []byte) (store.DeviceCode, error)
+	Grant(ctx context.Context, id [16]byte) (store.Grant, error)
+}
+
+// Request is a request for tokens by a client that is known.
+type Request struct {
+	World     *decide.World
+	Now       time.Time
+	Client    clientauth.Client
+	Form      url.Values
+	IP        string
+	RequestID string
+}
+
+// Issued is what a client is given.
+type Issued struct {
+	Access       tokens.Access
+	AccessToken  string
+	RefreshToken string // empty: none
+	Client       clientauth.Client
+	User         *store.User // nil for a machine
+}
+
+// Pipeline issues tokens.
+type Pipeline struct {
+	Issuer string
+	Store  Store
+	Fresh  Fresh
+	Tokens *tokens.Minter
+	Decide *decide.Decider
+	paces  *paces
+}
+
+// New returns a Pipeline for the tokens of an issuer.
+func New(issuer string, cache *store.Cache, minter *tokens.Minter, decider *decide.Decider) *Pipeline {
+	return &Pipeline{Issuer: issuer, Store: cache, Fresh: cache.DB, Tokens: minter, Decide: decider, paces: newPaces()}
+}
+
+// redemption is what a grant type yields: everything the pipeline needs to mint.
+type redemption struct {
+	grant   *store.Grant // nil: the token is the application's own
+	user    *store.User
+	scopes  oauth.ScopeSet
+	refresh string
+}
+
+// types are the grant types served, each in the file of its name.
+var types = map[oauth.GrantType]func(*Pipeline, context.Context, *Request) (redemption, error){
+	oauth.ClientCredentials: (*Pipeline).clientCredentials,
+	oauth.DeviceCode:        (*Pipeline).deviceCode,
+	oauth.RefreshToken:      (*Pipeline).refreshToken,
+}
+
+// Known reads the parameter grant_type, which is looked at before anything else.
+func Known(form url.Values) (oauth.GrantType, error) {
+	g := oauth.GrantType(form.Get("grant_type"))
+	if g == "" {
+		return "", oauth.Refuse(oauth.InvalidRequest, "grant_type is missing")
+	}
+	if types[g] == nil {
+		return "", oauth.Refuse(oauth.UnsupportedGrantType, "this grant_type is not served")
+	}
+	return g, nil
+}
+
+// Issue answers a request for tokens. Refusals are *oauth.Error; any other error is a
+// fault.
+func (p *Pipeline) Issue(ctx context.Context, g oauth.GrantType, r *Request) (*Issued, error) {
+	if !r.Client.Application.Allows(g) {
+		return nil, oauth.Refuse(oauth.UnauthorizedClient, "the application may not use this grant_type")
+	}
+	got, err := types[g](p, ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	issued := &Issued{Client: r.Client, User: got.user, RefreshToken: got.refresh}
+	issued.Access = p.access(r, got)
+	issued.AccessToken = p.Tokens.MintAccess(&issued.Access)
+	return issued, nil
+}
+
+// access is the token that a redemption is worth: never longer than the ceilings allow,
+// nor than the grant lasts.
+func (p *Pipeline) access(r *Request, got redemption) tokens.Access {
+	a := tokens.Access{
+		OrganizationID: r.Client.Organization.ID,
+		Serial:         tokens.NewSerial(),
+		IssuedAt:       r.Now,
+		ExpiresAt:      r.Now.Add(accessTTL(r.Client)),
+		Scopes:         got.scopes,
+		Audience:       p.Issuer + "/organizations/" + r.Client.Organization.Slug,
+	}
+	if got.grant == nil {
+		a.ApplicationUID = r.Client.Application.UID
+		return a
+	}
+	a.GrantID = got.grant.ID
+	if got.grant.ExpiresAt.Before(a.ExpiresAt) {
+		a.ExpiresAt = got.grant.ExpiresAt
+	}
+	return a
+}
+
+func accessTTL(c clientauth.Client) time.Duration {
+	return min(c.Application.AccessTokenTTL, c.Organization.Tokens.AccessToken)
+}
+
+// parameter returns one that must be there.
+func parameter(form url.Values, name string) (string, error) {
+	if v := form.Get(name); v != "" {
+		return v, nil
+	}
+	return "", oauth.Refuse(oauth.InvalidRequest, name+" is missing")
+}
+
+func event(r *Request, actor, action, target string) store.Event {
+	return store.Event{
+		Time: r.Now, Actor: actor, Action: action, Target: target, Outcome: "ok",
+		OrganizationID: r.Client.Organization.ID, ApplicationUID: r.Client.Application.UID,
+		IP: r.IP, RequestID: r.RequestID,
+	}
+}

@@ -1,0 +1,51 @@
+package grants
+
+import (
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/clientauth"
+)
+
+// protocolScopes steer the protocol and are in no catalogue; of them offline_access alone
+// is served.
+var protocolScopes = oauth.NewScopeSet(oauth.OfflineAccess)
+
+// Requested reads the parameter scope for a client: what it asks for, with what that
+// implies, all within its ceiling. An omitted scope asks for the whole ceiling and for no
+// scope of the protocol. Scopes of the protocol that the application did not list are
+// dropped; those that are unknown or beyond the ceiling are refused.
+func Requested(c clientauth.Client, raw string) (oauth.ScopeSet, error) {
+	asked, ok := oauth.ParseScope(raw)
+	switch {
+	case !ok:
+		return nil, oauth.Refuse(oauth.InvalidScope, "scope is malformed")
+	case len(asked) == 0:
+		return c.Application.Scopes, nil
+	}
+	catalogue := asked.Without(protocolScopes)
+	if unknown := c.Organization.Catalogue.Unknown(catalogue); len(unknown) > 0 {
+		return nil, oauth.Refuse(oauth.InvalidScope, "the organization has no such scope: "+unknown.String())
+	}
+	expanded := c.Organization.Catalogue.Expand(catalogue)
+	if beyond := expanded.Without(c.Application.Scopes); len(beyond) > 0 {
+		return nil, oauth.Refuse(oauth.InvalidScope, "beyond what the application may ask for: "+beyond.String())
+	}
+	return expanded.Union(asked.Intersect(c.Application.ProtocolScopes)), nil
+}
+
+// narrowed reads the parameter scope of a refresh: within what was granted, all of it if
+// omitted (RFC 6749 section 6).
+func narrowed(c clientauth.Client, raw string, granted oauth.ScopeSet) (oauth.ScopeSet, error) {
+	asked, ok := oauth.ParseScope(raw)
+	switch {
+	case !ok:
+		return nil, oauth.Refuse(oauth.InvalidScope, "scope is malformed")
+	case len(asked) == 0:
+		return granted, nil
+	}
+	catalogue := asked.Without(protocolScopes)
+	expanded := c.Organization.Catalogue.Expand(catalogue)
+	if beyond := catalogue.Union(expanded).Without(granted); len(beyond) > 0 {
+		return nil, oauth.Refuse(oauth.InvalidScope, "beyond what was granted: "+beyond.String())
+	}
+	return expanded.Union(asked.Intersect(granted).Intersect(protocolScopes)), nil
+}
