@@ -57,7 +57,7 @@ type Options struct {
 	DigestKey model.Sensitive
 	// Publish serves a snapshot. While it fails it is called again, with backoff.
 	Publish func(context.Context, *model.Snapshot) error
-	// Log gets what operators should see; libraries below write to it too.
+	// Log gets what operators should see; libraries below write to it too, one level lower.
 	Log logr.Logger
 	// Clock is the time; nil is the real one.
 	Clock clock.WithTicker
@@ -155,7 +155,7 @@ func (c *Cluster) managerOptions() ctrl.Options {
 	sharedReads := true
 	return ctrl.Options{
 		Scheme:  scheme,
-		Logger:  c.Log,
+		Logger:  c.Log.V(1),
 		Metrics: metricsserver.Options{BindAddress: "0"}, // served on the operations port
 		Cache: cache.Options{
 			DefaultTransform:             cache.TransformStripManagedFields(),
@@ -185,11 +185,12 @@ func (c *Cluster) watchFailed(ctx context.Context, r *toolscache.Reflector, err 
 
 var logsAdopted sync.Once
 
-// adoptLogs sends what the libraries below log where the installation's own lines go.
+// adoptLogs sends what the libraries below log where the installation's own lines go: their
+// errors, and what they tell of their inner life only to who asks for more.
 func adoptLogs(log logr.Logger) {
 	logsAdopted.Do(func() {
-		ctrl.SetLogger(log)
-		klog.SetLogger(log)
+		ctrl.SetLogger(log.V(1))
+		klog.SetLogger(log.V(1))
 	})
 }
 
