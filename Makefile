@@ -53,7 +53,9 @@ build: ## Build bin/gatehouse.
 
 .PHONY: test
 test: envtest chromium ## Run every test; builds or installs what they need, once.
-	go test -timeout 20m ./...
+	@leaks=$$(mktemp -d); trap 'rm -rf "$$leaks"' EXIT; \
+	GATEHOUSE_LEAKS=$$leaks go test -timeout 20m ./... 2>&1 | tee $$leaks/emitted-go-test; \
+	go run ./hack/leaks $$leaks
 
 .PHONY: race
 race: ## Run the concurrent packages' tests under the race detector (needs a C compiler).

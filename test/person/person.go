@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"github.com/gatehouse-dev/gatehouse/test/leaks"
 )
 
 // Person is one browser; it is not safe for concurrent use.
@@ -45,7 +47,7 @@ func New() *Person {
 	if err != nil {
 		panic(err) // it has no options that could be wrong
 	}
-	return &Person{&http.Client{Jar: jar, Timeout: 30 * time.Second}}
+	return &Person{&http.Client{Jar: jar, Timeout: 30 * time.Second, Transport: leaks.Transport(http.DefaultTransport)}}
 }
 
 // Visit opens a page.

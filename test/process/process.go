@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +20,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gatehouse-dev/gatehouse/test/leaks"
 )
 
 // clockTicks is the unit of CPU time in /proc (USER_HZ), the same on every Linux.
@@ -31,7 +34,9 @@ type Process struct {
 	// Printed is what it has printed so far, to stdout and stderr.
 	Printed *Output
 
-	cmd *exec.Cmd
+	cmd     *exec.Cmd
+	logs    *Output // stderr alone
+	dataDir string
 }
 
 // Output keeps what a process printed; it may be read while the process goes on.
@@ -56,8 +61,8 @@ func (o *Output) String() string {
 
 // Start starts a program and waits until ready, a URL, answers 200. It ends with ctx.
 func Start(ctx context.Context, url, ready string, name string, args ...string) (*Process, error) {
-	p := &Process{cmd: exec.CommandContext(ctx, name, args...), URL: url, Printed: new(Output)}
-	p.cmd.Stdout, p.cmd.Stderr = p.Printed, p.Printed
+	p := &Process{cmd: exec.CommandContext(ctx, name, args...), URL: url, Printed: new(Output), logs: new(Output)}
+	p.cmd.Stdout, p.cmd.Stderr = p.Printed, io.MultiWriter(p.Printed, p.logs)
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = 15 * time.Second
 	if err := p.cmd.Start(); err != nil {
@@ -84,13 +89,26 @@ func (p *Process) Stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
+	defer p.keepEmitted()
 	return p.cmd.Wait()
 }
 
 // Kill ends the process at once, as a power cut would, and waits for it.
 func (p *Process) Kill() {
+	defer p.keepEmitted()
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
+}
+
+// keepEmitted keeps the log and the database for the search for secrets. What --dev prints
+// to stdout is for the person who started it, with the password that is its purpose.
+func (p *Process) keepEmitted() {
+	leaks.Emitted("log", []byte(p.logs.String()))
+	for _, suffix := range []string{"", "-wal"} {
+		if content, err := os.ReadFile(filepath.Join(p.dataDir, "gatehouse.db"+suffix)); err == nil {
+			leaks.Emitted("store", content)
+		}
+	}
 }
 
 // CPU returns the CPU time that the process has used so far, user and system.
@@ -156,9 +174,13 @@ func Serve(ctx context.Context, o Options) (*Process, error) {
 		}
 		*address = free
 	}
-	return Start(ctx, "http://"+o.Address, "http://"+o.OpsAddress+"/readyz", o.Binary, "serve", "--dev",
+	p, err := Start(ctx, "http://"+o.Address, "http://"+o.OpsAddress+"/readyz", o.Binary, "serve", "--dev",
 		"--manifests", o.Manifests, "--data-dir", o.DataDir, "--issuer", "http://"+o.Address,
 		"--listen", o.Address, "--ops-listen", o.OpsAddress, "--rate-limit-scale", cmp.Or(o.RateLimitScale, "0"))
+	if err == nil {
+		p.dataDir = o.DataDir
+	}
+	return p, err
 }
 
 var printedPassword = regexp.MustCompile(`password: (\S+)`)

@@ -1,0 +1,116 @@
+package browser
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server"
+	"github.com/gatehouse-dev/gatehouse/server/people"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+	"github.com/gatehouse-dev/gatehouse/server/tokens"
+)
+
+const (
+	annEmail = "ann@example.com"
+	bobEmail = "bob@example.com" // holds no role
+	password = "tractor-violin-otter-91"
+)
+
+// installation is a server on loopback with people and one organization.
+type installation struct {
+	url   string
+	store *store.DB
+	keys  *keyring.Keyring
+	local *model.Provider
+	srv   *server.Server
+}
+
+func install(t *testing.T) *installation {
+	t.Helper()
+	db, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "gatehouse.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	keys, err := keyring.New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &installation{store: db, keys: keys}
+	in.local = &model.Provider{UID: "local", Type: "Local", DisplayName: "Example Works", Local: &model.LocalPolicy{MinLength: 12}}
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { in.srv.Handler().ServeHTTP(w, r) }))
+	in.url = "http://" + front.Listener.Addr().String()
+	in.srv, err = server.New(t.Context(), server.Config{Issuer: in.url, Store: db, Keyring: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for email, name := range map[string]string{annEmail: "Ann Lee", bobEmail: "Bob Stone"} {
+		if _, err := people.Create(t.Context(), db, people.NewUser{Email: email, Name: name, Password: password, By: "operator", Now: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in.publish(t)
+	front.Start()
+	t.Cleanup(front.Close)
+	return in
+}
+
+func (in *installation) publish(t *testing.T) {
+	t.Helper()
+	catalogue := model.NewCatalogue([]model.Scope{
+		{Name: "org:read", Description: "See the organization and its members", Includes: oauth.NewScopeSet("org:read")},
+		{Name: "project:read", Description: "See projects", Includes: oauth.NewScopeSet("project:read")},
+		{Name: "project:write", Description: "Create and change projects", Includes: oauth.NewScopeSet("project:read", "project:write")},
+		{Name: "release:write", Description: "Publish releases", Includes: oauth.NewScopeSet("release:write")},
+	})
+	all := oauth.NewScopeSet("org:read", "project:read", "project:write", "release:write")
+	role := &model.Role{UID: "role", Scopes: all}
+	app := &model.Application{
+		UID: "app", ClientID: "acme.tools.cli", DisplayName: "Acme Command Line", Type: "Device",
+		GrantTypes: []oauth.GrantType{oauth.DeviceCode}, Scopes: all, ProtocolScopes: oauth.NewScopeSet(oauth.OfflineAccess),
+	}
+	var providers []*model.Provider
+	if in.local != nil {
+		providers = append(providers, in.local)
+	}
+	org := model.Organization{ID: "org", Slug: "acme", DisplayName: "Acme Rockets", Catalogue: catalogue, Providers: providers}
+	people := map[string][]model.Holding{annEmail: {{Role: role}}}
+	objects := []model.ObjectID{{Kind: "Organization", UID: "org"}, {Kind: "ApiApplication", UID: "app"}}
+	snapshot := model.NewSnapshot("one", []*model.Organization{org.WithMembers([]*model.Application{app}, people)}, providers, objects)
+	if err := in.srv.Publish(t.Context(), snapshot); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ask is a device that asks for access; it shows the code.
+func (in *installation) ask(t *testing.T) tokens.UserCode {
+	t.Helper()
+	code := tokens.NewUserCode()
+	if err := in.store.CreateDeviceCode(t.Context(), store.DeviceCode{
+		Hash: []byte(code), UserCodeHash: code.Hash(in.keys), ApplicationUID: "app", OrganizationID: "org", ClientID: "acme.tools.cli",
+		Scopes: []string{"offline_access", "org:read", "project:write", "release:write"}, State: store.DevicePending,
+		CreatedAt: time.Now().Add(-2 * time.Minute), ExpiresAt: time.Now().Add(8 * time.Minute), IP: "203.0.113.7", UserAgent: "acme-cli/1.4",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+func (in *installation) wantState(t *testing.T, code tokens.UserCode, want store.DeviceState) {
+	t.Helper()
+	row, err := in.store.DeviceCode(t.Context(), []byte(code))
+	if err != nil || row.State != want {
+		t.Errorf("the device is %q, %v; want %q", row.State, err, want)
+	}
+}
