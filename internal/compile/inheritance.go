@@ -74,6 +74,7 @@ type inheritance struct {
 	circle          []int // 0 while open
 	open            []int
 	clock, circles  int
+	searched        int // Roles looked at to show cycles
 	order           []int
 }
 
@@ -102,16 +103,17 @@ func (g *inheritance) visit(i int) {
 	}
 }
 
-// maxSearched bounds the search for the shortest way around a cycle: what one tenant
-// writes must not cost the others.
-const maxSearched = 64
+// maxSearched bounds, for all Roles of an Organization together, the search for the
+// shortest way around a cycle: what one tenant writes must not cost the others.
+const maxSearched = 10_000
 
 // show writes the way from a Role through one it inherits from back to itself.
 func (g *inheritance) show(from, through int) string {
 	name := func(i int) string { return show(nameOf(g.roles[i].object)) }
 	next := map[int]int{through: from} // the Role from which each was reached
 	queue := []int{through}
-	for at := 0; at < len(queue) && at < maxSearched; at++ {
+	for at := 0; at < len(queue) && g.searched < maxSearched; at++ {
+		g.searched++
 		if queue[at] == from {
 			var names []string
 			for i := from; i != through; i = next[i] {
