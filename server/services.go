@@ -12,6 +12,7 @@ import (
 
 // services are the parts that endpoints call.
 type services struct {
+	peopleServices
 	clients *clientauth.Authenticator
 	tokens  *tokens.Minter
 	decider *decide.Decider
@@ -26,6 +27,9 @@ type services struct {
 }
 
 func (s *Server) prepare() error {
+	if err := s.preparePages(); err != nil {
+		return err
+	}
 	s.clients = clientauth.New(s.Keyring.DigestKey())
 	s.tokens = tokens.NewMinter(s.Issuer, s.Keyring)
 	s.decider = &decide.Decider{Store: s.cache, Tokens: s.tokens}
