@@ -1,0 +1,202 @@
+package server_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/server/servertest"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+func inactive(t *testing.T, w *servertest.World, token string) {
+	t.Helper()
+	a := w.Introspect(t, machine, token)
+	if a.Status != 200 || string(a.Body) != `{"active":false}` {
+		t.Errorf("got %d %s, want exactly {\"active\":false}", a.Status, a.Body)
+	}
+}
+
+func active(t *testing.T, w *servertest.World, token, scope string) {
+	t.Helper()
+	a := w.Introspect(t, machine, token)
+	if a.JSON()["active"] != true || a.Text("scope") != scope {
+		t.Errorf("got %s, want active with %q", a.Body, scope)
+	}
+}
+
+func machineToken(t *testing.T, w *servertest.World, client string) string {
+	t.Helper()
+	a := w.Post(t, tokenAt, client, "grant_type", "client_credentials")
+	if a.Status != 200 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	return a.Text("access_token")
+}
+
+func TestIntrospectionTellsWhatATokenIsWorthNow(t *testing.T) {
+	w := servertest.New(t)
+	token := w.SignIn(t, cli, servertest.Ann).Text("access_token")
+	a := w.Introspect(t, machine, token)
+	for name, want := range map[string]string{
+		"sub": servertest.Ann.ID, "client_id": cli, "org": "acme", "org_id": w.Declared.Organizations["acme"].ID,
+		"iss": w.HTTP.URL, "aud": w.HTTP.URL + "/organizations/acme", "token_type": "Bearer",
+	} {
+		if a.Text(name) != want {
+			t.Errorf("%s is %q, want %q", name, a.Text(name), want)
+		}
+	}
+	own := w.Introspect(t, servertest.Gateway, machineToken(t, w, servertest.Gateway))
+	if own.Text("sub") != servertest.Gateway {
+		t.Errorf("a machine's sub is %q", own.Text("sub"))
+	}
+}
+
+func TestAlteredOrTruncatedTokenIsInactive(t *testing.T) {
+	w := servertest.New(t)
+	token := machineToken(t, w, machine)
+	for i := range len(token) {
+		inactive(t, w, token[:i]+flip(token[i])+token[i+1:])
+	}
+	for _, altered := range []string{token[:len(token)-1], token + "0", token[4:], "gat_", "x"} {
+		inactive(t, w, altered)
+	}
+	foreign := machineToken(t, servertest.New(t), machine)
+	inactive(t, w, foreign)
+}
+
+func TestIntrospectionIsForOwnTokensAndDeclaredOrganizations(t *testing.T) {
+	w := servertest.New(t)
+	token := w.SignIn(t, cli, servertest.Ann).Text("access_token")
+	for _, stranger := range []string{servertest.Gateway, servertest.GlobexBot} {
+		if a := w.Introspect(t, stranger, token); string(a.Body) != `{"active":false}` {
+			t.Errorf("%s reads %s", stranger, a.Body)
+		}
+	}
+	refused(t, w.Introspect(t, cli, token), 401, "invalid_client")
+	refused(t, w.Introspect(t, "", token), 401, "invalid_client")
+	refused(t, w.Post(t, "/oauth/introspect/", machine), 400, "invalid_request")
+}
+
+func TestWhatEndsATokenEndsItAtOnce(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *servertest.World){
+		"the application is deleted":     func(_ *testing.T, w *servertest.World) { delete(w.Declared.Applications, cli) },
+		"the application is suspended":   func(_ *testing.T, w *servertest.World) { w.Declared.Applications[cli].Suspended = true },
+		"the application expires":        func(_ *testing.T, w *servertest.World) { w.Declared.Applications[cli].ExpiresAt = w.Now() },
+		"the organization is suspended":  func(_ *testing.T, w *servertest.World) { w.Declared.Organizations["acme"].Suspended = true },
+		"the person loses the last role": func(_ *testing.T, w *servertest.World) { delete(w.Declared.Holdings["acme"], servertest.Ann.Email) },
+		"the role's time is over":        func(_ *testing.T, w *servertest.World) { w.Declared.NotAfter["acme developer"] = w.Now() },
+		"the provider no longer counts":  func(_ *testing.T, w *servertest.World) { w.Declared.Organizations["acme"].Providers = nil },
+		"the application is made anew": func(_ *testing.T, w *servertest.World) {
+			w.Declared.Applications[cli].UID = "5f0e8a0e-0000-4000-8000-0000000000ff"
+		},
+		"the application comes back": comesBack,
+		"the person's account is disabled": func(t *testing.T, w *servertest.World) {
+			if err := w.Store.SetDisabled(t.Context(), servertest.Ann.ID, true, store.Event{Time: w.Now()}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := servertest.New(t)
+			signedIn := w.SignIn(t, cli, servertest.Ann)
+			active(t, w, signedIn.Text("access_token"), "org:read project:read project:write")
+			w.Pass(time.Second)
+			end(t, w)
+			w.Publish(t)
+			a := w.Post(t, "/oauth/introspect/", machine, "token", signedIn.Text("access_token"))
+			if strings.Contains(string(a.Body), `"active":true`) {
+				t.Errorf("introspection says %s", a.Body)
+			}
+			if a := w.Get(t, "/api/0/user/", signedIn.Text("access_token")); a.Status != 401 {
+				t.Errorf("the API answers %d %s", a.Status, a.Body)
+			}
+			if a := w.Refresh(t, cli, signedIn.Text("refresh_token")); a.Status == 200 {
+				t.Error("the refresh token still works")
+			}
+		})
+	}
+}
+
+// comesBack: deleted and declared again under the same UID, as a restored backup would.
+func comesBack(t *testing.T, w *servertest.World) {
+	app := w.Declared.Applications[cli]
+	delete(w.Declared.Applications, cli)
+	w.Publish(t)
+	w.Declared.Applications[cli] = app
+	w.Pass(time.Second)
+}
+
+func TestScopesInEffectFollowRoleAndCeiling(t *testing.T) {
+	w := servertest.New(t)
+	token := w.SignIn(t, cli, servertest.Ann).Text("access_token")
+	w.Declared.Holdings["acme"][servertest.Ann.Email] = []string{"acme reader"}
+	w.Publish(t)
+	active(t, w, token, "org:read project:read")
+	w.Declared.Applications[cli].Scopes = w.Declared.Applications[servertest.Box].Scopes
+	w.Publish(t)
+	active(t, w, token, "org:read")
+	w.Declared.Holdings["acme"][servertest.Ann.Email] = []string{"acme developer"}
+	w.Declared.Applications[cli].Scopes = w.Declared.Applications[machine].Scopes
+	w.Publish(t)
+	active(t, w, token, "org:read project:read project:write")
+}
+
+func TestAccessTokenExpires(t *testing.T) {
+	w := servertest.New(t)
+	token := machineToken(t, w, machine)
+	w.Pass(15*time.Minute - time.Millisecond)
+	active(t, w, token, "org:read project:read")
+	w.Pass(time.Millisecond)
+	inactive(t, w, token)
+}
+
+func TestRevocation(t *testing.T) {
+	w := servertest.New(t)
+	revoke := func(client, token string) {
+		t.Helper()
+		if a := w.Post(t, "/oauth/revoke/", client, "token", token); a.Status != 200 || string(a.Body) != "{}" {
+			t.Errorf("got %d %s, want 200 {}", a.Status, a.Body)
+		}
+	}
+	signedIn := w.SignIn(t, cli, servertest.Ann)
+	token, refresh := signedIn.Text("access_token"), signedIn.Text("refresh_token")
+	revoke(cli, "unknown")
+	revoke(servertest.GlobexCLI, token) // not its own: nothing happens
+	revoke(servertest.GlobexCLI, refresh)
+	active(t, w, token, "org:read project:read project:write")
+
+	revoke(cli, token)
+	inactive(t, w, token)
+	next := w.Refresh(t, cli, refresh) // the grant stands
+	active(t, w, next.Text("access_token"), "org:read project:read project:write")
+
+	revoke(cli, next.Text("refresh_token"))
+	inactive(t, w, next.Text("access_token"))
+	refused(t, w.Refresh(t, cli, next.Text("refresh_token")), 400, "invalid_grant")
+
+	own := machineToken(t, w, machine)
+	revoke(machine, own)
+	inactive(t, w, own)
+	refused(t, w.Post(t, "/oauth/revoke/", cli), 400, "invalid_request")
+	refused(t, w.Post(t, "/oauth/revoke/", "acme.nobody", "token", own), 401, "invalid_client")
+}
+
+func TestStoreThatDoesNotAnswerIsNeverTakenForDone(t *testing.T) {
+	w := servertest.New(t)
+	signedIn := w.SignIn(t, cli, servertest.Ann)
+	device := w.StartDevice(t, cli)
+	if err := w.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for path, a := range map[string]servertest.Answer{
+		"revoke":  w.Post(t, "/oauth/revoke/", cli, "token", signedIn.Text("access_token")),
+		"device":  w.Post(t, "/oauth/device/code/", cli),
+		"refresh": w.Refresh(t, cli, signedIn.Text("refresh_token")),
+		"poll":    w.Poll(t, servertest.OtherCLI, device.Text("device_code")+"x"),
+	} {
+		if a.Status != 503 || a.Text("error") != "temporarily_unavailable" || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s, want 503 with Retry-After", path, a.Status, a.Body)
+		}
+	}
+}
