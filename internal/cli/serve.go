@@ -154,12 +154,12 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	defer public.Close()
+	defer func() { _ = public.Close() }()
 	ops, err := listen(ctx, "--ops-listen", o.opsListen)
 	if err != nil {
 		return err
 	}
-	defer ops.Close()
+	defer func() { _ = ops.Close() }()
 	if in.db, err = openStore(ctx, *o.dataDir, true); err != nil {
 		return err
 	}

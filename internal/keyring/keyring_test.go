@@ -105,7 +105,7 @@ func TestPrintingAKeyringShowsNoKey(t *testing.T) {
 	}
 	printed := fmt.Sprintf("%v %+v %#v %s", k, k, k, k) + string(asJSON) + log.String() + fmt.Sprintf("%v %+v %#v", k.TokenKeys(), k.TokenKeys(), k.TokenKeys())
 	for _, key := range [][]byte{k.root, k.TokenKeys()[0].Key.Reveal()} {
-		for _, form := range []string{string(key), hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key), strings.Trim(fmt.Sprint(key), "[]")} {
+		for _, form := range []string{string(key), hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key), strings.Trim(fmt.Sprintf("%v", key), "[]")} {
 			if strings.Contains(printed, form) {
 				t.Errorf("a key was printed:\n%s", printed)
 			}

@@ -88,7 +88,7 @@ func exchange(op operation, worker int) error {
 }
 
 func post(target string, form url.Values, user, password string) *http.Request {
-	r, err := http.NewRequest(http.MethodPost, target, strings.NewReader(form.Encode())) //nolint:noctx // bounded by the run
+	r, err := http.NewRequest(http.MethodPost, target, strings.NewReader(form.Encode()))
 	if err != nil {
 		panic(err)
 	}

@@ -273,7 +273,7 @@ func (w *world) pendingPoll() operation {
 }
 
 func get(target, token string) *http.Request {
-	r, err := http.NewRequest(http.MethodGet, target, nil) //nolint:noctx // bounded by the run
+	r, err := http.NewRequest(http.MethodGet, target, nil)
 	if err != nil {
 		panic(err)
 	}

@@ -99,7 +99,7 @@ func startMakeRun(t *testing.T) *makeRun {
 			r.commands = append(r.commands, command)
 		}
 		if strings.HasPrefix(line, "Edit the manifests") { // the last line
-			go io.Copy(io.Discard, stdout) //nolint:errcheck // ends with the process
+			go io.Copy(io.Discard, stdout)
 			break
 		}
 	}

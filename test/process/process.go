@@ -70,7 +70,7 @@ func Start(ctx context.Context, url, ready string, name string, args ...string) 
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		if answer, err := http.Get(ready); err == nil { //nolint:gosec,noctx // our own process on loopback
+		if answer, err := http.Get(ready); err == nil {
 			answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {
 				return p, nil
@@ -147,7 +147,7 @@ func Build(ctx context.Context, dir string) (string, error) {
 
 // FreeAddress returns a loopback address that nobody listens on.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
