@@ -256,7 +256,8 @@ func (a redirect) write(w http.ResponseWriter, _ *request) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// pagePolicy lets a page use its own style and nothing else, and nobody frame it.
+// pagePolicy lets a page use its own style and nothing else, and nobody frame it (RFC
+// 9700 sections 4.2 and 4.16).
 const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 func (a page) write(w http.ResponseWriter, _ *request) {
@@ -267,6 +268,7 @@ func (a page) write(w http.ResponseWriter, _ *request) {
 	h["Cache-Control"] = noStore
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	if a.status != 0 {
 		w.WriteHeader(a.status)
 	}

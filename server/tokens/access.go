@@ -95,11 +95,11 @@ func appendUID(b []byte, uid string) []byte {
 	if len(uid) > math.MaxUint8 {
 		uid = uid[:math.MaxUint8] // names no object then, and so authorizes nothing
 	}
-	return append(append(b, byte(len(uid))), uid...)
+	return append(append(b, byte(len(uid))), uid...) //nolint:gosec // bounded above
 }
 
 func appendMillis(b []byte, t time.Time) []byte {
-	return binary.BigEndian.AppendUint64(b, uint64(t.UnixMilli())) //nolint:gosec // read back as the same int64
+	return binary.BigEndian.AppendUint64(b, uint64(t.UnixMilli()))
 }
 
 func appendText(b []byte, s string) []byte {
@@ -150,7 +150,7 @@ func (r *reader) millis() time.Time {
 
 func (r *reader) text() string {
 	n, size := binary.Uvarint(r.rest)
-	if size <= 0 || n > uint64(len(r.rest)-size) {
+	if size <= 0 || n > uint64(len(r.rest)-size) { //nolint:gosec // size is at most the length
 		r.bad, r.rest = true, nil
 		return ""
 	}

@@ -48,7 +48,7 @@ func (m *Minter) ParseRefresh(text string) (r *Refresh, ok bool) {
 		return nil, false
 	}
 	r = &Refresh{GrantID: [16]byte(payload[1+keyIDSize:]), payload: payload, mac: mac, key: key}
-	r.Generation = int64(generation) //nolint:gosec // bounded above
+	r.Generation = int64(generation)
 	return r, true
 }
 

@@ -1,0 +1,51 @@
+package model
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+)
+
+func TestOnlySubtracts(t *testing.T) {
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	role := &Role{UID: "r", Scopes: oauth.NewScopeSet("a", "b")}
+	smaller := &Role{UID: "r", Scopes: oauth.NewScopeSet("b", "c")}
+	local := &Provider{UID: "p"}
+	world := func(suspended bool, r *Role, apps ...*Application) *Snapshot {
+		o := Organization{ID: "o", Slug: "acme", Suspended: suspended, Providers: []*Provider{local}}
+		return NewSnapshot("d", []*Organization{o.WithMembers(apps, map[string][]Holding{"ann": {{Role: r}}})}, []*Provider{local}, nil)
+	}
+	secret, other := SecretDigest{1}, SecretDigest{2}
+	old := world(false, role,
+		&Application{UID: "1", ClientID: "acme.one", Secrets: []SecretDigest{secret}, Scopes: oauth.NewScopeSet("a", "b")},
+		&Application{UID: "2", ClientID: "acme.two"},
+		&Application{UID: "3", ClientID: "acme.three", Secrets: []SecretDigest{secret}},
+		&Application{UID: "4", ClientID: "acme.four", Secrets: []SecretDigest{secret}},
+	)
+	next := world(false, smaller,
+		&Application{UID: "1", ClientID: "acme.one", Secrets: []SecretDigest{other, secret}, Scopes: oauth.NewScopeSet("b", "c"), ExpiresAt: noon},
+		&Application{UID: "3", ClientID: "acme.three", Secrets: []SecretDigest{other}},
+		&Application{UID: "4", ClientID: "acme.four"},
+		&Application{UID: "5", ClientID: "acme.five"},
+	)
+	got := old.Only(next).Organization("o")
+	one := got.Application("1")
+	if one == nil || one.Scopes.String() != "b" || one.Served(noon) || !one.Proves(secret) || one.Proves(other) {
+		t.Errorf("what both have is %+v", one)
+	}
+	for uid, why := range map[string]string{"2": "removed", "3": "left without a secret", "4": "made public", "5": "new"} {
+		if got.Application(uid) != nil {
+			t.Errorf("application %s is served though it is %s", uid, why)
+		}
+	}
+	if scopes := ScopesOf(got.RolesOf("ann", noon)); scopes.String() != "b" {
+		t.Errorf("ann holds %s", scopes)
+	}
+	if !old.Only(world(true, role)).Organization("o").Suspended {
+		t.Error("a suspension is not served")
+	}
+	if old.Only(NewSnapshot("", nil, nil, nil)).Organization("o") != nil {
+		t.Error("a removed organization is served")
+	}
+}

@@ -1,0 +1,27 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-dev/gatehouse/server/servertest"
+)
+
+// BenchmarkIntrospection measures the handler alone, with everything cached.
+func BenchmarkIntrospection(b *testing.B) {
+	w := servertest.New(b)
+	t := w.SignIn(b, cli, servertest.Ann).Text("access_token")
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest(http.MethodPost, "/oauth/introspect/", strings.NewReader("token="+t))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth(machine, servertest.Secrets[machine])
+		out := httptest.NewRecorder()
+		w.Server.Handler().ServeHTTP(out, r)
+		if out.Code != http.StatusOK {
+			b.Fatal(out.Body)
+		}
+	}
+}
