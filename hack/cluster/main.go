@@ -1,6 +1,6 @@
 // Command cluster is behind `make cluster`: a local Kubernetes API, as empty as a new one,
-// with Gatehouse running against it as the service account of config/rbac. Everything is
-// in .gatehouse/cluster and gone with the next start. Ctrl-C stops all of it.
+// with Gatehouse running against it as the service account of config/rbac. Ctrl-C stops
+// both, and nothing of them stays.
 package main
 
 import (
@@ -43,9 +43,10 @@ func main() {
 
 // run ends with nil when ctx was ended, with an error when a part ended before.
 func run(ctx context.Context, o options) (err error) {
-	if o.dir, err = freshDir(); err != nil {
+	if o.dir, err = os.MkdirTemp("", "gatehouse-cluster-"); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
 	fmt.Println("Starting etcd and kube-apiserver …")
 	kube, err := localkube.Start("", nil)
 	if err != nil {
@@ -56,14 +57,6 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	return serve(ctx, o)
-}
-
-func freshDir() (string, error) {
-	dir, err := filepath.Abs(filepath.Join(".gatehouse", "cluster"))
-	if err != nil {
-		return "", err
-	}
-	return dir, errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700))
 }
 
 func (o options) kubeconfig() string { return filepath.Join(o.dir, "kubeconfig") }
@@ -157,7 +150,8 @@ A Kubernetes API with Gatehouse against it is ready. Ctrl-C stops both. In anoth
     alias kubectl={{.Kubectl}}
     kubectl apply -f config/samples
     kubectl get gatehouse -A
-    printf 'a long password' | {{.Gatehouse}} user create you@example.com --password-stdin --data-dir {{.Data}}
+    PASSWORD=$(head -c 12 /dev/urandom | base64); echo "$PASSWORD"
+    echo "$PASSWORD" | {{.Gatehouse}} user create you@example.com --password-stdin --data-dir {{.Data}}
 
 `))
 
