@@ -52,14 +52,15 @@ build: ## Build bin/gatehouse.
 ##@ Check
 
 .PHONY: test
-test: envtest chromium ## Run every test; builds or installs what they need, once.
+test: envtest programs ## Run every test; builds or installs what they need, once.
 	@leaks=$$(mktemp -d); trap 'rm -rf "$$leaks"' EXIT; \
 	GATEHOUSE_LEAKS=$$leaks go test -timeout 20m ./... 2>&1 | tee $$leaks/emitted-go-test; \
 	go run ./hack/leaks $$leaks
+	@$(MAKE) --no-print-directory race
 
 .PHONY: race
-race: ## Run the concurrent packages' tests under the race detector (needs a C compiler).
-	CGO_ENABLED=1 go test -race -timeout 20m ./internal/... ./server/...
+race: programs ## Run the tests of the server under the race detector.
+	CGO_ENABLED=1 go test -race -timeout 20m ./server/...
 
 .PHONY: verify
 verify: generate lint ## Regenerate everything and fail on a difference; lint; check the module files.
@@ -74,7 +75,7 @@ lint: $(GOLANGCI_LINT) ## Run the linters.
 	@$(GOLANGCI_LINT) run ./...
 
 .PHONY: bench
-bench: ## Measure the budgets, each next to a bare handler in the same run.
+bench: envtest ## Measure the budgets, each next to a bare handler in the same run.
 	go run ./test/bench
 
 ##@ Make
@@ -86,14 +87,14 @@ generate: $(CONTROLLER_GEN) ## Regenerate deep copies, CRDs and RBAC from the Go
 	@$(CONTROLLER_GEN) rbac:roleName=gatehouse paths=./controllers/... output:rbac:dir=config/rbac
 
 .PHONY: tools
-tools: envtest chromium $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build or install everything that the other targets need.
+tools: envtest programs $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build or install everything that the other targets need.
 
 .PHONY: envtest
 envtest: $(KUBERNETES)/kube-apiserver $(ETCD) ## Build kube-apiserver, kubectl and etcd for the tests.
 
-.PHONY: chromium
-chromium: ## Install Chromium for the browser tests.
-	@hack/chromium.sh
+.PHONY: programs
+programs: ## Install what the tests need of Debian: chromium, curl, gcc.
+	@hack/need.sh chromium curl gcc
 
 .PHONY: clean
 clean: ## Remove what was built in the tree; CACHE stays.

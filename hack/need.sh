@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# need.sh PACKAGE...: makes sure that programs that tests use are installed, each of the
+# name of its Debian package. Where it may not install them it says how, and fails.
+set -euo pipefail
+
+missing=()
+for name in "$@"; do
+  command -v "$name" >/dev/null || missing+=("$name")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+  as_root=()
+elif sudo -n true 2>/dev/null; then
+  as_root=(sudo -n)
+fi
+if [ -z "${as_root+set}" ] || ! command -v apt-get >/dev/null; then
+  echo "missing for the tests: ${missing[*]}. Install and run again: sudo apt-get install -y ${missing[*]}" >&2
+  exit 1
+fi
+echo "installing ${missing[*]}, once"
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
