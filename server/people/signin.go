@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -40,7 +39,7 @@ type Accounts interface {
 type Directory struct {
 	accounts Accounts
 	slots    chan struct{} // one for each hash under way: each takes 19 MiB and a core
-	dummy    func() string // what the password of nobody is compared with
+	dummy    string        // what the password of nobody is compared with
 }
 
 // NewDirectory makes a Directory that computes as many hashes at once as there are cores.
@@ -48,7 +47,7 @@ func NewDirectory(accounts Accounts) *Directory {
 	return &Directory{
 		accounts: accounts,
 		slots:    make(chan struct{}, runtime.GOMAXPROCS(0)),
-		dummy:    sync.OnceValue(func() string { return Hash("the password of nobody") }),
+		dummy:    Hash("the password of nobody"),
 	}
 }
 
@@ -68,7 +67,7 @@ func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password s
 	}
 	hash, exists := u.PasswordHash, u.PasswordHash != "" && !u.Disabled
 	if !exists {
-		hash = d.dummy()
+		hash = d.dummy
 	}
 	right, current := verify(hash, password)
 	if !exists || !right {

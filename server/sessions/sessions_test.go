@@ -106,14 +106,14 @@ func TestForgedCookiesAreNoSession(t *testing.T) {
 	m, _ := manager(t, "https://id.example")
 	c := begin(t, m, request())
 	for _, forged := range []string{"", "x", c.Value[:len(c.Value)-1], c.Value + "A", strings.ToLower(c.Value), random(idSize)} {
-		if _, err := find(t, m, &http.Cookie{Name: c.Name, Value: forged}, start); err != ErrNone {
+		if _, err := find(t, m, &http.Cookie{Name: c.Name, Value: forged}, start); !errors.Is(err, ErrNone) {
 			t.Errorf("%q: got %v, want ErrNone", forged, err)
 		}
 	}
-	if _, err := m.Find(t.Context(), request(), start); err != ErrNone {
+	if _, err := m.Find(t.Context(), request(), start); !errors.Is(err, ErrNone) {
 		t.Errorf("no cookie: got %v", err)
 	}
-	if _, err := find(t, m, &http.Cookie{Name: "gatehouse", Value: c.Value}, start); err != ErrNone {
+	if _, err := find(t, m, &http.Cookie{Name: "gatehouse", Value: c.Value}, start); !errors.Is(err, ErrNone) {
 		t.Errorf("a cookie without the __Host- prefix: got %v", err)
 	}
 }
@@ -126,7 +126,7 @@ func TestSignInChangesTheIdentifierAndEndsTheOldSession(t *testing.T) {
 	if old.Value == fresh.Value || len(db.sessions) != 1 {
 		t.Fatalf("same identifier %t, %d sessions", old.Value == fresh.Value, len(db.sessions))
 	}
-	if _, err := find(t, m, old, start); err != ErrNone {
+	if _, err := find(t, m, old, start); !errors.Is(err, ErrNone) {
 		t.Errorf("the old one: got %v, want ErrNone", err)
 	}
 	if _, err := find(t, m, fresh, start); err != nil {
@@ -142,7 +142,7 @@ func TestSignInChangesTheIdentifierAndEndsTheOldSession(t *testing.T) {
 func TestSessionsEndWhenIdleAndAbsolutely(t *testing.T) {
 	m, db := manager(t, "https://id.example")
 	c := begin(t, m, request())
-	if _, err := find(t, m, c, start.Add(Idle+time.Second)); err != ErrNone {
+	if _, err := find(t, m, c, start.Add(Idle+time.Second)); !errors.Is(err, ErrNone) {
 		t.Errorf("idle for a second too long: got %v", err)
 	}
 	last := start
@@ -155,7 +155,7 @@ func TestSessionsEndWhenIdleAndAbsolutely(t *testing.T) {
 	if end := start.Add(Absolute); end.Sub(last) > Idle {
 		t.Fatal("the test let it idle")
 	}
-	if _, err := find(t, m, c, start.Add(Absolute+time.Second)); err != ErrNone {
+	if _, err := find(t, m, c, start.Add(Absolute+time.Second)); !errors.Is(err, ErrNone) {
 		t.Errorf("a second after the absolute limit: got %v", err)
 	}
 	if len(db.sessions) != 1 {
@@ -168,11 +168,11 @@ func TestSessionsOfDisabledAndDeletedPeopleAreNone(t *testing.T) {
 	m, db := manager(t, "https://id.example")
 	c := begin(t, m, request())
 	db.users["usr_ann"] = store.User{ID: "usr_ann", Disabled: true}
-	if _, err := find(t, m, c, start); err != ErrNone {
+	if _, err := find(t, m, c, start); !errors.Is(err, ErrNone) {
 		t.Errorf("disabled: got %v", err)
 	}
 	delete(db.users, "usr_ann")
-	if _, err := find(t, m, c, start); err != ErrNone {
+	if _, err := find(t, m, c, start); !errors.Is(err, ErrNone) {
 		t.Errorf("deleted: got %v", err)
 	}
 }
@@ -189,7 +189,7 @@ func TestEndedSessionIsDeadAtTheServer(t *testing.T) {
 	if err != nil || gone.MaxAge >= 0 || gone.Value != "" {
 		t.Fatalf("cookie %v, %v", gone, err)
 	}
-	if _, err := find(t, m, c, start); err != ErrNone {
+	if _, err := find(t, m, c, start); !errors.Is(err, ErrNone) {
 		t.Errorf("got %v, want ErrNone", err)
 	}
 }
