@@ -95,7 +95,7 @@ func appendUID(b []byte, uid string) []byte {
 	if len(uid) > math.MaxUint8 {
 		uid = uid[:math.MaxUint8] // names no object then, and so authorizes nothing
 	}
-	return append(append(b, byte(len(uid))), uid...) //nolint:gosec // bounded above
+	return append(append(b, byte(len(uid))), uid...)
 }
 
 func appendMillis(b []byte, t time.Time) []byte {
@@ -145,15 +145,15 @@ func (r *reader) millis() time.Time {
 	if b == nil {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(b))).UTC() //nolint:gosec // written from an int64
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b))).UTC()
 }
 
 func (r *reader) text() string {
 	n, size := binary.Uvarint(r.rest)
-	if size <= 0 || n > uint64(len(r.rest)-size) { //nolint:gosec // size is at most the length
+	if size <= 0 || n > uint64(len(r.rest)-size) {
 		r.bad, r.rest = true, nil
 		return ""
 	}
 	r.take(size)
-	return string(r.take(int(n))) //nolint:gosec // not longer than the rest
+	return string(r.take(int(n)))
 }

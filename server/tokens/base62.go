@@ -76,7 +76,7 @@ func decodeBase62(text string) (raw []byte, ok bool) {
 		return nil, false
 	}
 	for i := rest - 1; i >= 0; i-- {
-		raw = append(raw, byte(v>>(8*i))) //nolint:gosec // the lowest byte is meant
+		raw = append(raw, byte(v>>(8*i)))
 	}
 	return raw, true
 }

@@ -27,7 +27,7 @@ func (m *Minter) MintRefresh(grantID [16]byte, generation int64, seed []byte) st
 func (m *Minter) mintRefresh(k *macKey, grantID [16]byte, generation int64, seed []byte) string {
 	b := make([]byte, 0, 128)
 	b = append(append(append(b, version), k.id[:]...), grantID[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(generation)) //nolint:gosec // generations count from 1
+	b = binary.BigEndian.AppendUint64(b, uint64(generation))
 	return m.seal(k, RefreshPrefix, b, seed)
 }
 
