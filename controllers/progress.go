@@ -53,7 +53,7 @@ func (p *progress) err() error {
 	}
 	parts := []string{p.phase}
 	for _, kind := range slices.Sorted(maps.Keys(p.unreadable)) {
-		parts = append(parts, fmt.Sprintf("cannot read %s: %s", kind, p.unreadable[kind]))
+		parts = append(parts, p.unreadable[kind])
 	}
 	return errors.New(strings.Join(parts, "; "))
 }

@@ -3,6 +3,8 @@ package controllers
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,3 +139,30 @@ kind: AuthProvider
 metadata: {name: p%[1]d, namespace: gatehouse-system}
 spec: {type: Local}
 `
+
+func TestAChangeIsServedWithinASecond(t *testing.T) {
+	b := newBench(t, kube)
+	b.serve()
+	b.create(good)
+	b.expectGood()
+	var took []time.Duration
+	for i := range 20 {
+		before := b.snapshot().Digest
+		start := time.Now()
+		b.change(kindRole, "acme", "member", func(spec map[string]any) {
+			spec["subjects"] = []any{map[string]any{"kind": "User", "name": fmt.Sprintf("ann%d@acme.example", i)}}
+		})
+		for b.snapshot().Digest == before {
+			if time.Since(start) > patience {
+				t.Fatal("never served")
+			}
+			runtime.Gosched()
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	t.Logf("a Role's change is published %v (median) and %v (slowest of %d) after its author read, changed and sent it", took[len(took)/2], took[len(took)-1], len(took))
+	if slowest := took[len(took)-1]; slowest > time.Second {
+		t.Errorf("one change took %v", slowest)
+	}
+}

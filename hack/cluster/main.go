@@ -119,7 +119,10 @@ func serve(ctx context.Context, o options) error {
 	if errors.Is(err, context.Canceled) { // it was told to end, and ended well
 		return nil
 	}
-	return fmt.Errorf("gatehouse ended, its log is above: %v", err)
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	return fmt.Errorf("gatehouse ended by itself, its log is above: %w", err)
 }
 
 func awaitReady(ctx context.Context, url string) error {
