@@ -17,6 +17,12 @@ func (s *Server) observe(rt *route, r *request, status int, err error) {
 	if rt != nil {
 		path = rt.path
 	}
+	s.metrics.answered(path, status)
+	var refused *oauth.Error
+	level := levelOf(err, &refused)
+	if !s.Log.Enabled(r.Context(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("id", r.id),
 		slog.String("method", knownMethod(r.Method)),
@@ -25,17 +31,27 @@ func (s *Server) observe(rt *route, r *request, status int, err error) {
 		slog.String("ip", r.ip.String()),
 		slog.Duration("took", s.Now().Sub(r.now)),
 	}
-	level := slog.LevelInfo
-	var refused *oauth.Error
 	switch {
-	case errors.As(err, &refused):
+	case refused != nil:
 		attrs = append(attrs, slog.String("refused", refused.Code), slog.String("why", refused.Description))
 	case err != nil:
-		level = slog.LevelError
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
 	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
-	s.metrics.answered(path, status)
+}
+
+// levelOf: what went well is for debugging, as is the waiting of a device (RFC 8628 section
+// 3.5); a refusal is worth a line, and a fault of ours needs somebody to look at it.
+func levelOf(err error, refused **oauth.Error) slog.Level {
+	switch {
+	case err == nil:
+		return slog.LevelDebug
+	case !errors.As(err, refused):
+		return slog.LevelError
+	case (*refused).Code == oauth.AuthorizationPending, (*refused).Code == oauth.SlowDown:
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }
 
 // knownMethod keeps text of the caller's choice out of the log.

@@ -91,9 +91,18 @@ func (s *Server) Run(ctx context.Context) error {
 		case err := <-followed:
 			return err
 		case <-tick.C:
-			if _, err := s.Store.Sweep(ctx, s.Now()); err != nil && ctx.Err() == nil {
+			if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
 				s.Log.Error("sweep the store", "error", err)
 			}
+		}
+	}
+}
+
+// sweep removes what has expired, a small batch at a time, so that no request waits long.
+func (s *Server) sweep(ctx context.Context) error {
+	for {
+		if gone, err := s.Store.Sweep(ctx, s.Now()); err != nil || gone == 0 {
+			return err
 		}
 	}
 }

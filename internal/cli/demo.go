@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"text/template"
@@ -32,6 +33,7 @@ func (in *installation) greet(ctx context.Context, address net.Addr) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+	debug.FreeOSMemory() // what the start alone needed
 	in.log.Info("ready", "issuer", in.issuer, "listen", address.String())
 	if !in.dev {
 		return nil

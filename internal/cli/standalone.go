@@ -3,11 +3,17 @@ package cli
 import (
 	"context"
 	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/manifest"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
+
+// publishAgain is how long a set waits after the store refused it.
+const publishAgain = time.Second
 
 // files is the source of declarations that are YAML files.
 type files struct {
@@ -28,10 +34,16 @@ func (f *files) Run(ctx context.Context) error {
 	if len(problems) > 0 {
 		return unreadable(problems)
 	}
-	if err := f.serve(ctx, set); err != nil {
-		return err
-	}
-	return manifest.Watch(ctx, paths, set, func(next *manifest.Set, problems []manifest.Problem) {
+	sets := make(chan *manifest.Set)
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return f.serveEach(ctx, set, sets) })
+	parts.Go(func() error { return f.watch(ctx, paths, set, sets) })
+	return parts.Wait()
+}
+
+// watch hands over every new set of files.
+func (f *files) watch(ctx context.Context, paths []string, current *manifest.Set, sets chan<- *manifest.Set) error {
+	return manifest.Watch(ctx, paths, current, func(next *manifest.Set, problems []manifest.Problem) {
 		for _, p := range problems {
 			f.log.Warn("manifest", "problem", p.Error())
 		}
@@ -39,10 +51,29 @@ func (f *files) Run(ctx context.Context) error {
 			f.log.Warn("manifests: what was served last goes on until the files can be read again")
 			return
 		}
-		if err := f.serve(ctx, next); err != nil {
-			f.log.Error("publish", "error", err)
+		select {
+		case sets <- next:
+		case <-ctx.Done():
 		}
 	})
+}
+
+// serveEach serves one set after another; one that cannot be published, because the store
+// does not answer, is tried again until there is a newer one.
+func (f *files) serveEach(ctx context.Context, set *manifest.Set, sets <-chan *manifest.Set) error {
+	for {
+		var again <-chan time.Time
+		if err := f.serve(ctx, set); err != nil {
+			f.log.Error("publish, trying again", "error", err)
+			again = time.After(publishAgain)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case set = <-sets:
+		case <-again:
+		}
+	}
 }
 
 // serve compiles and publishes a set, and logs the findings that were not logged before.
