@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"time"
 
+	// What is built and run here; a test's cached result is as old as the code it depends on.
+	_ "github.com/gatehouse-dev/gatehouse/internal/cli"
 	"github.com/gatehouse-dev/gatehouse/test/leaks"
 )
 
