@@ -56,6 +56,7 @@ test: envtest programs ## Run every test; builds or installs what they need, onc
 	@leaks=$$(mktemp -d); trap 'rm -rf "$$leaks"' EXIT; \
 	GATEHOUSE_LEAKS=$$leaks go test -timeout 20m ./... 2>&1 | tee $$leaks/emitted-go-test; \
 	go run ./hack/leaks $$leaks
+	cd test/kstatus && go test -timeout 20m ./...
 	@$(MAKE) --no-print-directory race
 
 .PHONY: race

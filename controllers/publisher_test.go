@@ -36,8 +36,8 @@ func TestAWriteThatTheStoreRefusesNeverEndsReady(t *testing.T) {
 	if c := condition(u, v1alpha1.Programmed); c.Status != metav1.ConditionFalse || strings.Contains(c.Message, "private") {
 		t.Errorf("Programmed is %+v", c)
 	}
-	if got := kstatus(u); got != "InProgress" {
-		t.Errorf("kstatus is %s", got)
+	if c := condition(u, v1alpha1.Reconciling); c.Status != metav1.ConditionTrue {
+		t.Errorf("Reconciling is %+v", c)
 	}
 	b.expect(kindApplication, "acme", "cli", "True") // what was published before is served on
 	b.refuse.Store(nil)
