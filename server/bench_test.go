@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatehouse-dev/gatehouse/server/servertest"
+	"github.com/gatehouse-dev/gatehouse/test/servertest"
 )
 
 // BenchmarkIntrospection measures the handler alone, with everything cached.

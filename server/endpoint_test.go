@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/server"
-	"github.com/gatehouse-dev/gatehouse/server/servertest"
+	"github.com/gatehouse-dev/gatehouse/test/servertest"
 )
 
 func TestEveryPathAnswersWithAndWithoutSlashForEveryMethod(t *testing.T) {

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"html"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,9 +22,13 @@ import (
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
+	"github.com/gatehouse-dev/gatehouse/test/leaks"
 )
 
 const rightPassword = "tractor-violin-otter-91"
+
+// rightHash is everybody's; it is dear to make.
+var rightHash = sync.OnceValue(func() string { return people.Hash(rightPassword) })
 
 // town is a server with two people, an organization and a device application, under a
 // clock that the test moves.
@@ -38,11 +44,15 @@ type town struct {
 
 func newTown(t *testing.T) *town {
 	t.Helper()
-	db, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "gatehouse.db"))
+	path := filepath.Join(t.TempDir(), "gatehouse.db")
+	db, err := store.OpenSQLite(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var log bytes.Buffer
 	t.Cleanup(func() {
+		leaks.Database(t.Name(), path)
+		leaks.Emitted(t.Name(), log.Bytes())
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
@@ -54,13 +64,18 @@ func newTown(t *testing.T) *town {
 	w := &town{clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	w.Server, err = New(t.Context(), Config{
 		Issuer: "https://id.example", Store: db, Keyring: keys, RateLimitScale: 1,
+		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.clock },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, email := range []string{"ann@example.com", "bob@example.com"} {
-		if _, err := people.Create(t.Context(), db, people.NewUser{Email: email, Password: rightPassword, By: "operator", Now: w.clock}); err != nil {
+	for i, email := range []string{"ann@example.com", "bob@example.com"} {
+		u := store.User{
+			ID: "usr_" + strings.Repeat("ab"[i:i+1], 22), Email: email, Name: email, PasswordHash: rightHash(),
+			CreatedAt: w.clock, EmailProvenBy: "operator", EmailProvenAt: w.clock,
+		}
+		if err := db.CreateUser(t.Context(), u, store.Event{Time: w.clock, Action: "user.created"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -113,8 +128,9 @@ func (w *town) pass(d time.Duration) {
 func (w *town) ask(t *testing.T, scopes ...string) tokens.UserCode {
 	t.Helper()
 	code := tokens.NewUserCode()
+	leaks.Remember(string(code), code.String())
 	if err := w.Store.CreateDeviceCode(t.Context(), store.DeviceCode{
-		Hash: []byte("device " + code), UserCodeHash: code.Hash(w.Keyring), ApplicationUID: "app-1", OrganizationID: "org-1",
+		Hash: code.Hash(w.Keyring), UserCodeHash: code.Hash(w.Keyring), ApplicationUID: "app-1", OrganizationID: "org-1",
 		ClientID: "acme.apps.cli", Scopes: scopes, State: store.DevicePending, CreatedAt: w.Now(), ExpiresAt: w.Now().Add(10 * time.Minute),
 		IP: "203.0.113.7", UserAgent: "curl",
 	}); err != nil {
@@ -125,7 +141,7 @@ func (w *town) ask(t *testing.T, scopes ...string) tokens.UserCode {
 
 func (w *town) state(t *testing.T, code tokens.UserCode) store.DeviceCode {
 	t.Helper()
-	row, err := w.Store.DeviceCode(context.WithoutCancel(t.Context()), []byte("device "+code))
+	row, err := w.Store.DeviceCode(context.WithoutCancel(t.Context()), code.Hash(w.Keyring))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,9 +178,11 @@ func (b *tab) send(method, path string, form url.Values) *httptest.ResponseRecor
 		r.AddCookie(c)
 	}
 	r.RemoteAddr = b.ip + ":1234"
+	leaks.Remember(form.Get("password"), form.Get("token"))
 	answer := httptest.NewRecorder()
 	b.town.Handler().ServeHTTP(answer, r)
 	for _, c := range answer.Result().Cookies() {
+		leaks.Remember(c.Value)
 		if b.cookies[c.Name] = c; c.MaxAge < 0 {
 			delete(b.cookies, c.Name)
 		}

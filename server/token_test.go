@@ -12,7 +12,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
-	"github.com/gatehouse-dev/gatehouse/server/servertest"
+	"github.com/gatehouse-dev/gatehouse/test/servertest"
 )
 
 const (

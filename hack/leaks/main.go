@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/test/leaks"
@@ -48,27 +49,32 @@ func search(dir string) error {
 			return err
 		}
 		size += len(content)
-		for form := range secrets {
-			if at := bytes.Index(content, []byte(form)); at >= 0 {
-				found++
-				fmt.Printf("%s holds a live secret at byte %d: …%q‹secret›\n", filepath.Base(file), at, content[max(0, at-80):at])
+		for at := 0; at+headSize <= len(content); at++ {
+			for _, form := range secrets[[headSize]byte(content[at:])] {
+				if bytes.HasPrefix(content[at:], []byte(form)) {
+					found++
+					fmt.Printf("%s holds a live secret at byte %d: …%q‹secret›\n", filepath.Base(file), at, content[max(0, at-80):at])
+				}
 			}
 		}
 	}
 	if found > 0 {
 		return fmt.Errorf("%d leaks", found)
 	}
-	fmt.Printf("leaks: none of %d forms of live secrets in %d files, %d KiB\n", len(secrets), len(files), size>>10)
+	fmt.Printf("leaks: none of %d beginnings of live secrets in %d files, %d KiB\n", len(secrets), len(files), size>>10)
 	return nil
 }
 
-// read returns the secrets in every form that they may be written in.
-func read(path string) (map[string]bool, error) {
+// headSize is how much of a form it is found by; none is shorter.
+const headSize = leaks.Shortest
+
+// read returns the secrets in every form that they may be written in, by how they begin.
+func read(path string) (map[[headSize]byte][]string, error) {
 	lines, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	forms := map[string]bool{}
+	forms := map[[headSize]byte][]string{}
 	for line := range strings.Lines(string(lines)) {
 		secret, err := base64.StdEncoding.DecodeString(strings.TrimSpace(line))
 		if err != nil {
@@ -76,7 +82,9 @@ func read(path string) (map[string]bool, error) {
 		}
 		s := string(secret)
 		for _, form := range []string{s, url.QueryEscape(s), hex.EncodeToString(secret), base64.StdEncoding.EncodeToString(secret), base64.RawURLEncoding.EncodeToString(secret)} {
-			forms[form] = true
+			if head := [headSize]byte([]byte(form)); !slices.Contains(forms[head], form) {
+				forms[head] = append(forms[head], form)
+			}
 		}
 	}
 	return forms, nil

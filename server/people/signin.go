@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -47,9 +48,13 @@ func NewDirectory(accounts Accounts) *Directory {
 	return &Directory{
 		accounts: accounts,
 		slots:    make(chan struct{}, runtime.GOMAXPROCS(0)),
-		dummy:    Hash("the password of nobody"),
+		dummy:    dummyHash(),
 	}
 }
+
+// dummyHash takes as long to compare with as anybody's. It is nobody's secret, so one is
+// enough for all directories.
+var dummyHash = sync.OnceValue(func() string { return Hash("the password of nobody") })
 
 // SignIn returns the person with this address and password, a *Refusal, ErrBusy when ctx
 // ends first, or a fault of the store. A hash made with other parameters than today's is

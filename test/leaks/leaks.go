@@ -9,7 +9,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,9 +25,9 @@ const (
 	EmittedPrefix = "emitted-"
 )
 
-// shortest is the length from which a value can be told from words that happen to be
+// Shortest is the length from which a value can be told from words that happen to be
 // printed; our secrets are longer.
-const shortest = 8
+const Shortest = 8
 
 // Remember notes live secrets.
 func Remember(secrets ...string) {
@@ -39,7 +41,7 @@ func Remember(secrets ...string) {
 	}
 	defer f.Close()
 	for _, s := range secrets {
-		if len(s) >= shortest {
+		if len(s) >= Shortest {
 			if _, err := f.WriteString(base64.StdEncoding.EncodeToString([]byte(s)) + "\n"); err != nil {
 				panic(err)
 			}
@@ -54,9 +56,32 @@ func Emitted(name string, content []byte) {
 		return
 	}
 	sum := sha256.Sum256(content)
+	name = strings.Map(fileName, name)
 	path := filepath.Join(dir, EmittedPrefix+name+"-"+hex.EncodeToString(sum[:4]))
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		panic(err)
+	}
+}
+
+func fileName(r rune) rune {
+	if r == filepath.Separator {
+		return '_'
+	}
+	return r
+}
+
+// Database keeps the files of an SQLite database: the database itself and its write-ahead
+// log.
+func Database(name, path string) {
+	if os.Getenv("GATEHOUSE_LEAKS") == "" {
+		return
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(path + suffix)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			panic(err)
+		}
+		Emitted(name+filepath.Base(path)+suffix, content)
 	}
 }
 

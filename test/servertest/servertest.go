@@ -1,6 +1,7 @@
 // Package servertest makes a small world for tests: a Server on a real SQLite store in a
 // temporary directory, two organizations with applications and people, and a clock that
-// only the test moves.
+// only the test moves. Everything that it logs, keeps and counts is searched for secrets
+// after the run (package leaks).
 //
 // Start reading at New.
 package servertest
@@ -22,10 +23,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/server"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
+	"github.com/gatehouse-dev/gatehouse/test/leaks"
 )
 
 // World is a running server and what it serves. Change Declared and Publish it.
@@ -50,7 +55,8 @@ func RateLimits(c *server.Config) { c.RateLimitScale = 1 }
 // New starts a server that serves the declarations of Declare, and ends it with the test.
 func New(t testing.TB, options ...Option) *World {
 	t.Helper()
-	db, err := store.OpenSQLite(context.Background(), filepath.Join(t.TempDir(), "gatehouse.db"))
+	path := filepath.Join(t.TempDir(), "gatehouse.db")
+	db, err := store.OpenSQLite(context.Background(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,12 +65,16 @@ func New(t testing.TB, options ...Option) *World {
 		t.Fatal(err)
 	}
 	w := &World{Store: db, Keys: keys, Log: &bytes.Buffer{}, clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	registry := prometheus.NewRegistry()
 	w.HTTP = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.Server.Handler().ServeHTTP(rw, r)
 	}))
 	config := server.Config{
 		Issuer: "http://" + w.HTTP.Listener.Addr().String(), Store: db, Keyring: keys, Now: w.Now,
-		Log: slog.New(slog.NewJSONHandler(w.Log, nil)),
+		Log: slog.New(slog.NewJSONHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})), Registry: registry,
+	}
+	if _, measured := t.(*testing.B); measured {
+		config.Log, config.Registry = nil, nil
 	}
 	for _, o := range options {
 		o(&config)
@@ -79,7 +89,11 @@ func New(t testing.TB, options ...Option) *World {
 	t.Cleanup(func() {
 		w.HTTP.Close()
 		stop()
-		if err := errors.Join(<-ended, db.Close()); err != nil {
+		stopped := <-ended
+		leaks.Database(t.Name(), path) // before Close: it empties the write-ahead log
+		leaks.Emitted(t.Name(), w.Log.Bytes())
+		leaks.Emitted(t.Name(), shown(registry))
+		if err := errors.Join(stopped, db.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -92,6 +106,13 @@ func New(t testing.TB, options ...Option) *World {
 	w.Declared = Declare(keys.DigestKey())
 	w.Publish(t)
 	return w
+}
+
+// shown is what the operations port would show of the metrics.
+func shown(metrics prometheus.Gatherer) []byte {
+	out := httptest.NewRecorder()
+	promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}).ServeHTTP(out, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return out.Body.Bytes()
 }
 
 // Now reads the clock.
@@ -141,7 +162,7 @@ func (a Answer) Text(name string) string {
 // Do sends a request as it is; redirects are not followed.
 func (w *World) Do(t testing.TB, r *http.Request) Answer {
 	t.Helper()
-	answer, err := w.HTTP.Client().Transport.RoundTrip(r)
+	answer, err := leaks.Transport(w.HTTP.Client().Transport).RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
