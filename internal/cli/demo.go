@@ -71,12 +71,16 @@ type guide struct {
 	MachineClient           string // a client with a secret of its own
 	SecretFile, SecretKey   string // where the secret of MachineClient is written
 	Organization, Other     string // slugs: the clients' organization, and one that is not theirs
+	Change                  string // what to do next
 }
 
 // guide picks, of what is served, what a newcomer can try: the first organization that
 // the demo person belongs to, its clients, and one that they do not belong to.
 func (in *installation) guide(password string) guide {
-	g := guide{Issuer: in.issuer, Email: demoEmail, Password: password}
+	g := guide{Issuer: in.issuer, Email: demoEmail, Password: password, Change: "Apply or change a resource: it is served at once."}
+	if in.manifests != "" {
+		g.Change = "Edit the manifests: a change is served as soon as the file is saved."
+	}
 	for _, o := range slices.SortedFunc(in.served.Load().Organizations(), bySlug) {
 		switch member := len(o.RolesOf(demoEmail, time.Now())) > 0; {
 		case !member:
@@ -141,5 +145,5 @@ A person to sign in as:  {{.Email}}   password: {{.Password}}   (new at each sta
    Before the approval the answer is authorization_pending; asked again within 5 s, slow_down.
 {{- end}}
 
-Edit the manifests: a change is served as soon as the file is saved.
+{{.Change}}
 `))
