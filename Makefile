@@ -31,19 +31,19 @@ DATA_DIR   ?= .gatehouse/run
 
 # On a terminal the program gets a process group of its own, so that Ctrl-C reaches it
 # alone and make sees it end with 0.
-FOREGROUND = if [ -t 0 ]; then set -m; fi;
+foreground = if [ -t 0 ]; then set -m; fi; $(1) || exit $$?; exit 0
 
 ##@ Use
 
 .PHONY: run
 run: build ## Serve config/samples on this machine and print what to try.
-	@$(FOREGROUND) bin/gatehouse serve --dev --manifests config/samples --data-dir $(DATA_DIR) \
-	  --listen $(LISTEN) --ops-listen $(OPS_LISTEN)
+	@$(call foreground,bin/gatehouse serve --dev --manifests config/samples --data-dir $(DATA_DIR) \
+	  --listen $(LISTEN) --ops-listen $(OPS_LISTEN))
 
 .PHONY: cluster
 cluster: build envtest ## Start a local Kubernetes API with Gatehouse against it; Ctrl-C stops both.
 	@go build -o bin/cluster ./hack/cluster
-	@$(FOREGROUND) bin/cluster --gatehouse bin/gatehouse
+	@$(call foreground,bin/cluster --gatehouse bin/gatehouse)
 
 .PHONY: build
 build: ## Build bin/gatehouse.
@@ -65,7 +65,7 @@ race: programs ## Run the tests of the server under the race detector.
 
 .PHONY: verify
 verify: generate lint ## Regenerate everything and fail on a difference; lint; check the module files.
-	@go mod tidy -diff
+	@for module in $$(git ls-files '*go.mod'); do (cd $$(dirname $$module) && go mod tidy -diff); done
 	@go mod verify >/dev/null
 	@git diff --exit-code -- . || { echo 'verify: generated files differ from the committed ones: run `make generate` and commit' >&2; exit 1; }
 	@test -z "$$(git status --porcelain -- api config docs)" || { git status --short -- api config docs; echo 'verify: generated files are not committed' >&2; exit 1; }

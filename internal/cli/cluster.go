@@ -17,8 +17,6 @@ const (
 
 // cluster is the source of declarations that are resources of a cluster.
 func (in *installation) cluster() (source, error) {
-	log := logr.FromSlogHandler(in.log.Handler())
-	ctrl.SetLogger(log)
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return nil, usageError("find a cluster: %w; set KUBECONFIG, or serve files with --manifests", err)
@@ -29,7 +27,7 @@ func (in *installation) cluster() (source, error) {
 		Installation:    in.keys.Installation,
 		DigestKey:       in.keys.DigestKey(),
 		Publish:         in.publish,
-		Log:             log,
+		Log:             logr.FromSlogHandler(in.log.Handler()),
 	}), nil
 }
 
