@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"encoding/base64"
 	"net/http"
 	"strings"
 	"sync"
@@ -32,61 +31,6 @@ func refused(t *testing.T, a servertest.Answer, status int, code string) {
 	}
 	if status == http.StatusUnauthorized && !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Basic ") {
 		t.Errorf("WWW-Authenticate %q, want a Basic challenge", a.Header.Get("WWW-Authenticate"))
-	}
-}
-
-func TestTokenEndpointRefuses(t *testing.T) {
-	w := servertest.New(t)
-	const cc = "client_credentials"
-	for name, c := range map[string]struct {
-		client string
-		pairs  []string
-		status int
-		code   string
-	}{
-		"a request without grant_type, before the client is looked at": {"", nil, 400, "invalid_request"},
-		"an unknown grant type":                           {cli, []string{"grant_type", "password"}, 400, "unsupported_grant_type"},
-		"a duplicated parameter":                          {machine, []string{"grant_type", cc, "scope", "org:read", "scope", "org:read"}, 400, "invalid_request"},
-		"no client at all":                                {"", []string{"grant_type", cc}, 401, "invalid_client"},
-		"an unknown client":                               {"acme.nobody", []string{"grant_type", cc}, 401, "invalid_client"},
-		"a confidential client without its secret":        {"", []string{"grant_type", cc, "client_id", machine}, 401, "invalid_client"},
-		"a wrong secret in the body":                      {"", []string{"grant_type", cc, "client_id", machine, "client_secret", "wrong"}, 401, "invalid_client"},
-		"a public client that sends a secret":             {cli, []string{"grant_type", servertest.DeviceGrant, "client_secret", "x"}, 401, "invalid_client"},
-		"two secrets":                                     {machine, []string{"grant_type", cc, "client_secret", servertest.Secrets[machine]}, 400, "invalid_request"},
-		"another client_id beside Basic":                  {machine, []string{"grant_type", cc, "client_id", cli}, 400, "invalid_request"},
-		"a grant type that the application does not list": {cli, []string{"grant_type", cc}, 400, "unauthorized_client"},
-		"a device flow of a machine":                      {machine, []string{"grant_type", servertest.DeviceGrant, "device_code", "x"}, 400, "unauthorized_client"},
-		"a scope that the catalogue lacks":                {machine, []string{"grant_type", cc, "scope", "org:none"}, 400, "invalid_scope"},
-		"a scope beyond the ceiling":                      {machine, []string{"grant_type", cc, "scope", "project:admin"}, 400, "invalid_scope"},
-		"openid, which is not served yet":                 {machine, []string{"grant_type", cc, "scope", "openid org:read"}, 400, "invalid_scope"},
-		"a malformed scope":                               {machine, []string{"grant_type", cc, "scope", `org:"read`}, 400, "invalid_scope"},
-		"a poll without device_code":                      {cli, []string{"grant_type", servertest.DeviceGrant}, 400, "invalid_request"},
-		"an unknown device code":                          {cli, []string{"grant_type", servertest.DeviceGrant, "device_code", "x"}, 400, "invalid_grant"},
-		"a refresh without refresh_token":                 {cli, []string{"grant_type", "refresh_token"}, 400, "invalid_request"},
-		"a forged refresh token":                          {cli, []string{"grant_type", "refresh_token", "refresh_token", "grt_x"}, 400, "invalid_grant"},
-	} {
-		t.Run(name, func(t *testing.T) { refused(t, w.Post(t, tokenAt, c.client, c.pairs...), c.status, c.code) })
-	}
-}
-
-func TestBasicAuthenticationRefuses(t *testing.T) {
-	w := servertest.New(t)
-	basic := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
-	for name, header := range map[string]string{
-		"a wrong secret":         basic(machine + ":wrong"),
-		"an unknown client":      basic("acme.nobody:wrong"),
-		"an empty secret":        basic(machine + ":"),
-		"no colon":               basic(machine),
-		"no client":              basic(":secret"),
-		"a bad percent encoding": basic(machine + ":%zz"),
-		"what is not base64":     "Basic !!!",
-		"another scheme":         "Bearer x",
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := w.Request(t, http.MethodPost, tokenAt, "grant_type=client_credentials")
-			r.Header.Set("Authorization", header)
-			refused(t, w.Do(t, r), 401, "invalid_client")
-		})
 	}
 }
 
