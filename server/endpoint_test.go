@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -35,17 +34,6 @@ func TestEveryPathAnswersWithAndWithoutSlashForEveryMethod(t *testing.T) {
 			t.Errorf("%s: %d, want 404", unknown, a.Status)
 		}
 	}
-}
-
-func TestBodiesAreBoundedForms(t *testing.T) {
-	w := servertest.New(t)
-	refused(t, w.Do(t, w.Request(t, "POST", tokenAt, "grant_type="+strings.Repeat("x", 64<<10))), 413, "invalid_request")
-	refused(t, w.Do(t, w.Request(t, "POST", tokenAt, "grant_type=%zz")), 400, "invalid_request")
-	r := w.Request(t, "POST", tokenAt, `{"grant_type":"client_credentials"}`)
-	r.Header.Set("Content-Type", "application/json")
-	refused(t, w.Do(t, r), 400, "invalid_request")
-	r = w.Request(t, "POST", tokenAt+"?grant_type=client_credentials", "")
-	refused(t, w.Do(t, r), 400, "invalid_request")
 }
 
 func TestNothingIsServedBeforeTheFirstPublish(t *testing.T) {
@@ -89,30 +77,6 @@ func TestDeviceRequestsAreLimitedByClient(t *testing.T) {
 	}
 	refused(t, w.Post(t, "/oauth/device/code/", cli), 429, "temporarily_unavailable")
 	w.StartDevice(t, servertest.OtherCLI)
-}
-
-func TestDeviceRequestRefuses(t *testing.T) {
-	w := servertest.New(t)
-	const at = "/oauth/device/code/"
-	refused(t, w.Post(t, at, ""), 401, "invalid_client")
-	refused(t, w.Post(t, at, "acme.nobody"), 401, "invalid_client")
-	refused(t, w.Post(t, at, "", "client_id", servertest.Box), 401, "invalid_client")
-	refused(t, w.Post(t, at, machine), 400, "unauthorized_client")
-	refused(t, w.Post(t, at, cli, "scope", "project:admin"), 400, "invalid_scope")
-	refused(t, w.Post(t, at, cli, "scope", "openid"), 400, "invalid_scope")
-	refused(t, w.Post(t, at, cli, "scope", "a", "scope", "b"), 400, "invalid_request")
-	w.Declared.Applications[cli].Suspended = true
-	w.Publish(t)
-	refused(t, w.Post(t, at, cli), 401, "invalid_client")
-}
-
-func TestApprovalThatNoLongerStandsGivesNothing(t *testing.T) {
-	w := servertest.New(t)
-	device := w.StartDevice(t, cli)
-	w.Approve(t, device.Text("user_code"), servertest.Ann)
-	delete(w.Declared.Holdings["acme"], servertest.Ann.Email)
-	w.Publish(t)
-	refused(t, w.Poll(t, cli, device.Text("device_code")), 400, "access_denied")
 }
 
 func TestRemovalsAreServedThoughTheStoreFails(t *testing.T) {
@@ -179,49 +143,5 @@ func TestAnswersCarryStrictHeadersAndLogsNoSecret(t *testing.T) {
 	}
 	if !strings.Contains(w.Log.String(), `"route":"/api/0/user"`) || strings.Contains(w.Log.String(), "access_token=") {
 		t.Error("the log does not tell the request, or tells its query")
-	}
-}
-
-func TestAPIDecidesByOrganizationAndScope(t *testing.T) {
-	w := servertest.New(t)
-	person, robot := w.SignIn(t, cli, servertest.Ann).Text("access_token"), machineToken(t, w, machine)
-	narrow := w.SignIn(t, cli, servertest.Ann, "scope", "project:read").Text("access_token")
-	acme, globex := w.Declared.Organizations["acme"].ID, w.Declared.Organizations["globex"].ID
-	for _, c := range []struct {
-		path, token string
-		status      int
-		code        string
-		challenge   string
-	}{
-		{"/api/0/user/", person, 200, "", ""},
-		{"/api/0/users/me/", narrow, 200, "", ""},
-		{"/api/0/user/", robot, 404, "not_found", ""},
-		{"/api/0/organizations/", person, 200, "", ""},
-		{"/api/0/organizations/acme/", robot, 200, "", ""},
-		{"/api/0/organizations/" + acme, person, 200, "", ""},
-		{"/api/0/organizations/acme/", narrow, 403, "insufficient_scope", `scope="org:read"`},
-		{"/api/0/organizations/globex/", person, 403, "insufficient_scope", `error="insufficient_scope"`},
-		{"/api/0/organizations/" + globex, person, 403, "insufficient_scope", ""},
-		{"/api/0/organizations/nowhere/", person, 403, "insufficient_scope", ""},
-		{"/api/0/user/", "", 401, "invalid_token", "Bearer realm="},
-		{"/api/0/user/", "gat_x", 401, "invalid_token", `error="invalid_token"`},
-		{"/api/0/user/?access_token=" + person, "", 400, "invalid_request", `error="invalid_request"`},
-	} {
-		a := w.Get(t, c.path, c.token)
-		detail, _ := a.JSON()["detail"].(map[string]any)
-		code, _ := detail["code"].(string)
-		if a.Status != c.status || code != c.code || !strings.Contains(a.Header.Get("WWW-Authenticate"), c.challenge) {
-			t.Errorf("%s: %d %s %q, want %d %s %q", c.path[:min(len(c.path), 40)], a.Status, a.Body, a.Header.Get("WWW-Authenticate"), c.status, c.code, c.challenge)
-		}
-	}
-	if bare := w.Get(t, "/api/0/user/", "").Header.Get("WWW-Authenticate"); strings.Contains(bare, "error=") {
-		t.Errorf("challenge without a token %q, want a bare one", bare)
-	}
-	foreign, unknown := w.Get(t, "/api/0/organizations/globex/", person), w.Get(t, "/api/0/organizations/nowhere/", person)
-	if string(foreign.Body) != string(unknown.Body) {
-		t.Errorf("%s tells another organization from none: %s", foreign.Body, unknown.Body)
-	}
-	if a := w.Do(t, w.Request(t, http.MethodHead, "/api/0/user/", "")); a.Status != 401 || len(a.Body) != 0 {
-		t.Errorf("HEAD: %d %q", a.Status, a.Body)
 	}
 }
