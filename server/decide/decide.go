@@ -53,8 +53,8 @@ type Verdict struct {
 	Scopes oauth.ScopeSet
 }
 
-// Active reports whether the token may be used.
-func (v *Verdict) Active() bool { return v.Reason == "" }
+// Active reports whether the token may be used. The zero Verdict allows nothing.
+func (v *Verdict) Active() bool { return v.Reason == "" && v.Application != nil }
 
 // Token decides about the text of an access token. The error is a fault of the store:
 // then nothing is known, and nothing may be allowed.

@@ -23,7 +23,7 @@ type Standing struct {
 // Limit returns what of the scopes granted is in effect: within the ceiling of the
 // application and the roles, both as they are now. Scopes of the protocol are in no role.
 func (s *Standing) Limit(granted oauth.ScopeSet) oauth.ScopeSet {
-	if s.Reason != "" {
+	if !s.Active() {
 		return nil
 	}
 	limited := granted.Intersect(s.Application.Scopes).Intersect(s.held)
@@ -87,5 +87,5 @@ func (d *Decider) Approval(ctx context.Context, w *World, now time.Time, a Appro
 	return s, nil
 }
 
-// Active reports whether the approval is in force.
-func (s *Standing) Active() bool { return s.Reason == "" }
+// Active reports whether the approval is in force. The zero Standing is not.
+func (s *Standing) Active() bool { return s.Reason == "" && s.Application != nil }
