@@ -3,6 +3,8 @@ package tokens
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +84,85 @@ func TestTokensOfOtherKeysAndIssuersAreRefused(t *testing.T) {
 	}
 	if _, ok := NewMinter("https://other.example", keys).ParseAccess(ours.MintAccess(&a)); ok {
 		t.Error("a token of another issuer is accepted")
+	}
+}
+
+// rotated returns a keyring with a new key before the old ones, as an operator leaves it
+// while tokens of the old one live.
+func rotated(t *testing.T, old *keyring.Keyring) *keyring.Keyring {
+	t.Helper()
+	data, err := old.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f map[string]any
+	if err := json.Unmarshal(data, &f); err != nil {
+		t.Fatal(err)
+	}
+	keys, _ := f["tokenKeys"].([]any)
+	fresh := make([]byte, 32)
+	_, _ = rand.Read(fresh)
+	f["tokenKeys"] = append([]any{fresh}, keys...)
+	if data, err = json.Marshal(f); err != nil {
+		t.Fatal(err)
+	}
+	k, err := keyring.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestTheNewKeySignsAndTheOldOneStillVerifies(t *testing.T) {
+	first, err := keyring.New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, id, seed := sample(), [16]byte{7}, []byte("seed")
+	before, after := NewMinter("https://id.example", first), NewMinter("https://id.example", rotated(t, first))
+	old, fresh := before.MintAccess(&a), after.MintAccess(&a)
+	for name, text := range map[string]string{"the old key's": old, "the new key's": fresh} {
+		if _, ok := after.ParseAccess(text); !ok {
+			t.Errorf("%s token is refused", name)
+		}
+	}
+	if _, ok := before.ParseAccess(fresh); ok {
+		t.Error("a token under a key that is not known is accepted")
+	}
+	if old == fresh || old[:len(AccessPrefix)+6] == fresh[:len(AccessPrefix)+6] {
+		t.Error("the old key signs")
+	}
+
+	kept := before.MintRefresh(id, 3, seed)
+	r, ok := after.ParseRefresh(kept)
+	if !ok || !after.Authentic(r, seed) {
+		t.Fatal("a refresh token of the old key is refused")
+	}
+	if after.Successor(r, seed) != before.MintRefresh(id, 4, seed) {
+		t.Error("a lost answer is answered otherwise after the rotation of keys")
+	}
+	if _, ok := before.ParseRefresh(after.MintRefresh(id, 3, seed)); ok {
+		t.Error("a refresh token under a key that is not known is read")
+	}
+}
+
+func TestKeyIDDoesNotChooseAnotherKey(t *testing.T) {
+	first, err := keyring.New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, a := NewMinter("https://id.example", rotated(t, first)), sample()
+	text := m.MintAccess(&a)
+	raw, _ := decodeBase62(text[len(AccessPrefix):])
+	for _, k := range m.keys {
+		if k == m.signing {
+			continue
+		}
+		copy(raw[1:], k.id[:])
+		binary.BigEndian.PutUint32(raw[len(raw)-crcSize:], checksum(AccessPrefix, raw[:len(raw)-crcSize]))
+		if _, ok := m.ParseAccess(AccessPrefix + string(appendBase62(nil, raw))); ok {
+			t.Error("a token that names another of our keys is accepted")
+		}
 	}
 }
 
