@@ -40,7 +40,7 @@ const (
 )
 
 func encodeRevocation(r Revocation) []byte {
-	return binary.BigEndian.AppendUint64(r.Serial[:len(r.Serial):len(r.Serial)], uint64(millis(r.ExpiresAt))) //nolint:gosec // decoded as it was encoded
+	return binary.BigEndian.AppendUint64(r.Serial[:len(r.Serial):len(r.Serial)], uint64(millis(r.ExpiresAt)))
 }
 
 func decodeRevocation(id []byte) (r Revocation, ok bool) {
@@ -48,19 +48,19 @@ func decodeRevocation(id []byte) (r Revocation, ok bool) {
 		return r, false
 	}
 	copy(r.Serial[:], id)
-	r.ExpiresAt = moment(int64(binary.BigEndian.Uint64(id[len(r.Serial):]))) //nolint:gosec // encoded as it is decoded
+	r.ExpiresAt = moment(int64(binary.BigEndian.Uint64(id[len(r.Serial):])))
 	return r, true
 }
 
 func encodeInstant(t time.Time) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(millis(t))) //nolint:gosec // decoded as it was encoded
+	return binary.BigEndian.AppendUint64(nil, uint64(millis(t)))
 }
 
 func decodeInstant(id []byte) (time.Time, bool) {
 	if len(id) != 8 {
 		return time.Time{}, false
 	}
-	return moment(int64(binary.BigEndian.Uint64(id))), true //nolint:gosec // encoded as it is decoded
+	return moment(int64(binary.BigEndian.Uint64(id))), true
 }
 
 // dataVersion changes whenever another connection, of any process, has committed.

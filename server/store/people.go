@@ -19,7 +19,7 @@ const (
 	selectUserByEmail = selectUser + ` WHERE u.email = $1`
 	selectUsers       = selectUser + ` ORDER BY u.email`
 
-	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1` //nolint:gosec // a column, not a credential
+	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1`
 	updateDisabled = `UPDATE users SET disabled = $2 WHERE id = $1`
 
 	deleteSessionsOfUser = `DELETE FROM sessions WHERE user_id = $1`
