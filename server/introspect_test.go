@@ -149,6 +149,13 @@ func TestWhatEndsATokenEndsItAtOnce(t *testing.T) {
 			w.Declared.Applications[cli].UID = "5f0e8a0e-0000-4000-8000-0000000000ff"
 		},
 		"the application comes back": comesBack,
+		"the organization comes back": func(t *testing.T, w *servertest.World) {
+			acme := w.Declared.Organizations["acme"]
+			delete(w.Declared.Organizations, "acme")
+			w.Publish(t)
+			w.Declared.Organizations["acme"] = acme
+			w.Pass(time.Second)
+		},
 		"the person's account is disabled": func(t *testing.T, w *servertest.World) {
 			if err := w.Store.SetDisabled(t.Context(), servertest.Ann.ID, true, store.Event{Time: w.Now()}); err != nil {
 				t.Fatal(err)

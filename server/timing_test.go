@@ -1,0 +1,70 @@
+package server
+
+import (
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+)
+
+// medians calls each of two in turn, n times, and returns how long they take.
+func medians(n int, one, other func()) (time.Duration, time.Duration) {
+	var took [2][]time.Duration
+	for range n {
+		for i, do := range []func(){one, other} {
+			start := time.Now()
+			do()
+			took[i] = append(took[i], time.Since(start))
+		}
+	}
+	slices.Sort(took[0])
+	slices.Sort(took[1])
+	return took[0][n/2], took[1][n/2]
+}
+
+// alike fails only for what no noise explains; the figures are for the reader.
+func alike(t *testing.T, known, unknown time.Duration, factor time.Duration) {
+	t.Helper()
+	t.Logf("medians: known %v, unknown %v", known, unknown)
+	if known > factor*unknown || unknown > factor*known {
+		t.Errorf("medians %v and %v differ by more than %d times", known, unknown, factor)
+	}
+}
+
+// ASVS 6.3.8
+func TestUnknownClientTakesAsLongAsWrongSecret(t *testing.T) {
+	w := newTown(t)
+	w.RateLimitScale = 0
+	if err := w.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	w.app.Secrets = []model.SecretDigest{w.Keyring.DigestKey().Digest([]byte("the right secret"))}
+	w.publish(t)
+	b := w.open()
+	as := func(client string) func() {
+		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {client}, "client_secret": {"wrong"}}
+		return func() {
+			if answer := b.post("/oauth/token/", form); answer.Code != 401 {
+				t.Fatalf("%d %s", answer.Code, answer.Body)
+			}
+		}
+	}
+	known, unknown := medians(200, as("acme.apps.cli"), as("acme.apps.nil"))
+	alike(t, known, unknown, 3)
+}
+
+// ASVS 6.3.8: the password of nobody is hashed too.
+func TestUnknownPersonTakesAsLongAsWrongPassword(t *testing.T) {
+	w := newTown(t)
+	as := func(email string) func() {
+		return func() {
+			if _, err := w.directory.SignIn(t.Context(), w.Now(), email, "wrong"); err == nil {
+				t.Fatal("signed in")
+			}
+		}
+	}
+	known, unknown := medians(20, as("ann@example.com"), as("nobody@example.com"))
+	alike(t, known, unknown, 2)
+}
