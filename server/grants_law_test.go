@@ -1,0 +1,342 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+	"github.com/gatehouse-dev/gatehouse/test/servertest"
+)
+
+// TestGrantsObeyTheirLaw runs acts in any order against the server and against a model of
+// a few lines, and compares every answer.
+func TestGrantsObeyTheirLaw(t *testing.T) {
+	w := servertest.New(t)
+	incarnation := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		law := newLaw(t, rt, w, &incarnation)
+		rt.Repeat(map[string]func(*rapid.T){
+			"issue": law.issue, "refresh": law.refresh, "revoke": law.revoke, "use": law.use, "wait": law.wait,
+			"application": law.application, "role": law.role, "account": law.account,
+		})
+		law.useAll()
+	})
+}
+
+// What the model knows of the declarations.
+var (
+	lawClients = []string{servertest.CLI, servertest.OtherCLI}
+	lawPeople  = []store.User{servertest.Ann, servertest.Bob}
+	lawRoles   = map[string][]string{
+		"":               nil,
+		"acme reader":    {"org:read", "project:read"},
+		"acme developer": {"org:read", "project:read", "project:write"},
+	}
+	lawCeilings = map[string][]string{
+		servertest.CLI:      {"org:read", "project:read", "project:write"},
+		servertest.OtherCLI: {"org:read", "project:read"},
+	}
+)
+
+type lawToken struct {
+	text    string
+	scopes  []string
+	expires time.Time
+	revoked bool
+}
+
+type lawGrant struct {
+	client    string
+	person    store.User
+	granted   []string
+	dead      bool     // for good
+	refresh   []string // by generation, from 1
+	rotatedAt time.Time
+	idle, end time.Time
+	access    []*lawToken
+}
+
+type law struct {
+	t           *testing.T
+	rt          *rapid.T
+	w           *servertest.World
+	incarnation *int
+	served      map[string]bool   // client ID
+	roles       map[string]string // address → role
+	disabled    map[string]bool   // user ID
+	grants      []*lawGrant
+}
+
+func newLaw(t *testing.T, rt *rapid.T, w *servertest.World, incarnation *int) *law {
+	l := &law{
+		t: t, rt: rt, w: w, incarnation: incarnation, served: map[string]bool{}, disabled: map[string]bool{},
+		roles: map[string]string{servertest.Ann.Email: "acme developer", servertest.Bob.Email: "acme reader"},
+	}
+	w.Declared = servertest.Declare(w.Keys.DigestKey())
+	for _, client := range lawClients {
+		app := w.Declared.Applications[client]
+		app.GrantTypes = []oauth.GrantType{oauth.DeviceCode, oauth.RefreshToken}
+		app.Scopes = oauth.NewScopeSet(lawCeilings[client]...)
+		app.ProtocolScopes = nil
+		app.UID = l.newUID()
+		l.served[client] = true
+	}
+	for _, u := range lawPeople {
+		l.setDisabled(u, false)
+	}
+	w.Pass(time.Second)
+	w.Publish(t)
+	return l
+}
+
+func (l *law) newUID() string {
+	*l.incarnation++
+	return fmt.Sprintf("5f0e8a0e-0000-4000-9000-%012d", *l.incarnation)
+}
+
+// effective is what of some scopes counts for the grant now.
+func (l *law) effective(g *lawGrant, scopes []string) (kept []string) {
+	for _, s := range scopes {
+		if slices.Contains(lawCeilings[g.client], s) && slices.Contains(lawRoles[l.roles[g.person.Email]], s) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// inForce says whether tokens of the grant may be used now.
+func (l *law) inForce(g *lawGrant) bool {
+	return !g.dead && l.w.Now().Before(g.end) && l.served[g.client] && l.roles[g.person.Email] != ""
+}
+
+func (l *law) end(which func(*lawGrant) bool) {
+	for _, g := range l.grants {
+		g.dead = g.dead || which(g)
+	}
+}
+
+// expect checks an answer: error code, or "" for tokens.
+func (l *law) expect(what string, a servertest.Answer, code string) bool {
+	if status := map[string]int{"": 200, "invalid_client": 401}[code]; a.Text("error") != code || status != 0 && a.Status != status {
+		l.rt.Fatalf("%s: got %d %s, want %q", what, a.Status, a.Body, code)
+	}
+	return code == ""
+}
+
+var lawScopes = map[string][]string{ // as asked → with what it implies
+	"":              nil,
+	"org:read":      {"org:read"},
+	"project:write": {"project:read", "project:write"},
+}
+
+func (l *law) issue(rt *rapid.T) {
+	g := &lawGrant{
+		client: rapid.SampledFrom(lawClients).Draw(rt, "client"),
+		person: rapid.SampledFrom(lawPeople).Draw(rt, "person"),
+	}
+	asked := rapid.SampledFrom([]string{"", "org:read", "project:write"}).Draw(rt, "scope")
+	if g.granted = lawScopes[asked]; asked == "" {
+		g.granted = lawCeilings[g.client]
+	}
+	device := l.w.Post(l.t, deviceAt, g.client, "scope", asked)
+	switch {
+	case !l.served[g.client]:
+		l.expect("device request", device, "invalid_client")
+		return
+	case asked == "project:write" && g.client == servertest.OtherCLI:
+		l.expect("device request", device, "invalid_scope")
+		return
+	}
+	if l.disabled[g.person.ID] {
+		return // nobody to approve
+	}
+	l.w.Approve(l.t, device.Text("user_code"), g.person)
+	a := l.w.Poll(l.t, g.client, device.Text("device_code"))
+	if len(l.effective(g, g.granted)) == 0 {
+		l.expect("poll", a, "access_denied")
+		return
+	}
+	l.expect("poll", a, "")
+	now := l.w.Now()
+	g.rotatedAt, g.idle, g.end = now, now.Add(24*time.Hour), now.Add(72*time.Hour)
+	g.refresh = append(g.refresh, a.Text("refresh_token"))
+	l.took(g, a, g.granted)
+	l.grants = append(l.grants, g)
+	l.expect("second poll", l.w.Poll(l.t, g.client, device.Text("device_code")), "invalid_grant")
+}
+
+// took notes the access token of an answer, and checks its scope.
+func (l *law) took(g *lawGrant, a servertest.Answer, asked []string) {
+	scopes := l.effective(g, asked)
+	if a.Text("scope") != strings.Join(scopes, " ") {
+		l.rt.Fatalf("scope %q, want %v", a.Text("scope"), scopes)
+	}
+	expires := l.w.Now().Add(15 * time.Minute)
+	if g.end.Before(expires) {
+		expires = g.end
+	}
+	g.access = append(g.access, &lawToken{text: a.Text("access_token"), scopes: scopes, expires: expires})
+}
+
+func (l *law) pick(rt *rapid.T) *lawGrant {
+	if len(l.grants) == 0 {
+		rt.Skip("no grant yet")
+	}
+	return rapid.SampledFrom(l.grants).Draw(rt, "grant")
+}
+
+func (l *law) refresh(rt *rapid.T) {
+	g := l.pick(rt)
+	back := rapid.IntRange(0, min(2, len(g.refresh)-1)).Draw(rt, "generations back")
+	client := g.client
+	if rapid.IntRange(0, 9).Draw(rt, "thief") == 0 {
+		client = rapid.SampledFrom(lawClients).Draw(rt, "client")
+	}
+	scope := rapid.SampledFrom([]string{"", "", "", "org:read", "project:write"}).Draw(rt, "scope")
+	asked := lawScopes[scope]
+	if scope == "" {
+		asked = g.granted
+	}
+	a := l.w.Refresh(l.t, client, g.refresh[len(g.refresh)-1-back], "scope", scope)
+	now := l.w.Now()
+	beyond := slices.ContainsFunc(asked, func(s string) bool { return !slices.Contains(g.granted, s) })
+	switch {
+	case !l.served[client]:
+		l.expect("refresh", a, "invalid_client")
+	case client != g.client, !l.inForce(g), !now.Before(g.idle):
+		l.expect("refresh", a, "invalid_grant")
+	case beyond, len(l.effective(g, asked)) == 0:
+		l.expect("refresh", a, "invalid_scope")
+	case back == 0:
+		l.expect("refresh", a, "")
+		g.refresh = append(g.refresh, a.Text("refresh_token"))
+		g.rotatedAt, g.idle = now, now.Add(24*time.Hour)
+		l.took(g, a, asked)
+	case back == 1 && now.Sub(g.rotatedAt) <= 10*time.Second:
+		l.expect("lost answer", a, "")
+		if a.Text("refresh_token") != g.refresh[len(g.refresh)-1] {
+			rt.Fatal("a lost answer has another successor")
+		}
+		l.took(g, a, asked)
+	default:
+		l.expect("reuse", a, "invalid_grant")
+		g.dead = true
+	}
+}
+
+func (l *law) revoke(rt *rapid.T) {
+	g := l.pick(rt)
+	client := rapid.SampledFrom(append([]string{g.client, g.client}, lawClients...)).Draw(rt, "client")
+	ofGrant := rapid.Bool().Draw(rt, "the grant")
+	token := rapid.SampledFrom(g.access).Draw(rt, "token")
+	text := token.text
+	if ofGrant {
+		text = rapid.SampledFrom(g.refresh).Draw(rt, "refresh token")
+	}
+	a := l.w.Post(l.t, revokeAt, client, "token", text)
+	switch {
+	case !l.served[client]:
+		l.expect("revoke", a, "invalid_client")
+		return
+	case client == g.client && ofGrant:
+		g.dead = true
+	case client == g.client:
+		token.revoked = true
+	}
+	l.expect("revoke", a, "")
+}
+
+func (l *law) use(rt *rapid.T) {
+	g := l.pick(rt)
+	l.check(g, rapid.SampledFrom(g.access).Draw(rt, "token"))
+}
+
+func (l *law) useAll() {
+	for _, g := range l.grants {
+		for _, token := range g.access {
+			l.check(g, token)
+		}
+	}
+}
+
+func (l *law) check(g *lawGrant, token *lawToken) {
+	a := l.w.Introspect(l.t, machine, token.text)
+	want := l.inForce(g) && !token.revoked && l.w.Now().Before(token.expires)
+	scope := strings.Join(l.effective(g, token.scopes), " ")
+	switch {
+	case !want && string(a.Body) != `{"active":false}`:
+		l.rt.Fatalf("introspection says %s, want inactive", a.Body)
+	case want && (a.JSON()["active"] != true || a.Text("scope") != scope || a.Text("client_id") != g.client || a.Text("sub") != g.person.ID):
+		l.rt.Fatalf("introspection says %s, want active with %q", a.Body, scope)
+	}
+	status := http.StatusUnauthorized
+	if want {
+		status = http.StatusOK
+	}
+	if got := l.w.Get(l.t, "/api/0/user/", token.text); got.Status != status {
+		l.rt.Fatalf("the API answers %d, want %d", got.Status, status)
+	}
+}
+
+func (l *law) wait(rt *rapid.T) {
+	l.w.Pass(rapid.SampledFrom([]time.Duration{
+		time.Second, time.Second, 10 * time.Second, 11 * time.Second, 10 * time.Minute, 20 * time.Hour,
+	}).Draw(rt, "how long"))
+}
+
+// application deletes an application, or declares it again: as it was or anew.
+func (l *law) application(rt *rapid.T) {
+	client := rapid.SampledFrom(lawClients).Draw(rt, "client")
+	if l.served[client] {
+		deleted := l.w.Declared.Applications[client]
+		delete(l.w.Declared.Applications, client)
+		l.w.Publish(l.t)
+		l.end(func(g *lawGrant) bool { return g.client == client })
+		l.served[client] = false
+		if !rapid.Bool().Draw(rt, "comes back") {
+			return
+		}
+		l.w.Declared.Applications[client] = deleted
+	} else {
+		fresh := *servertest.Declare(l.w.Keys.DigestKey()).Applications[client]
+		fresh.UID, fresh.ProtocolScopes, fresh.Scopes = l.newUID(), nil, oauth.NewScopeSet(lawCeilings[client]...)
+		fresh.GrantTypes = []oauth.GrantType{oauth.DeviceCode, oauth.RefreshToken}
+		l.w.Declared.Applications[client] = &fresh
+	}
+	l.w.Publish(l.t)
+	l.w.Pass(time.Millisecond) // it was absent until this moment: what is issued in it is dead
+	l.served[client] = true
+}
+
+func (l *law) role(rt *rapid.T) {
+	person := rapid.SampledFrom(lawPeople).Draw(rt, "person")
+	role := rapid.SampledFrom([]string{"", "acme reader", "acme developer"}).Draw(rt, "role")
+	l.roles[person.Email] = role
+	l.w.Declared.Holdings["acme"][person.Email] = nil
+	if role != "" {
+		l.w.Declared.Holdings["acme"][person.Email] = []string{role}
+	}
+	l.w.Publish(l.t)
+}
+
+func (l *law) account(rt *rapid.T) {
+	person := rapid.SampledFrom(lawPeople).Draw(rt, "person")
+	l.setDisabled(person, !l.disabled[person.ID])
+	if l.disabled[person.ID] {
+		l.end(func(g *lawGrant) bool { return g.person.ID == person.ID })
+	}
+}
+
+func (l *law) setDisabled(u store.User, disabled bool) {
+	if err := l.w.Store.SetDisabled(l.t.Context(), u.ID, disabled, store.Event{Time: l.w.Now(), Action: "user.changed"}); err != nil {
+		l.t.Fatal(err)
+	}
+	l.disabled[u.ID] = disabled
+}
