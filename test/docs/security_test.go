@@ -2,6 +2,7 @@
 package docs
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,7 +19,7 @@ const (
 )
 
 var (
-	namedTest    = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`)
+	namedTest    = regexp.MustCompile(`\b((?:Test|Fuzz)[A-Z]\w*)(?:/([\w-]+))?`)
 	declaredTest = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
 	// ASVS 6.2.6-7, 6.2.9 in a comment: three ids.
 	cited   = regexp.MustCompile(`//.*?\bASVS ([\d., -]+)`)
@@ -32,12 +33,14 @@ func TestEveryTestNamedInSecurityMdExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	exists, rows := map[string]bool{}, map[string]bool{}
-	for _, row := range started.FindAllSubmatch(page, -1) {
+	asvs, _, _ := bytes.Cut(page, []byte("\n## 4. "))
+	for _, row := range started.FindAllSubmatch(asvs, -1) {
 		for _, id := range ids(string(row[1])) {
 			rows[id] = true
 		}
 	}
-	for path, source := range testSources(t) {
+	files := sources(t)
+	for path, source := range files {
 		for _, found := range declaredTest.FindAllSubmatch(source, -1) {
 			exists[string(found[1])] = true
 		}
@@ -49,15 +52,25 @@ func TestEveryTestNamedInSecurityMdExists(t *testing.T) {
 			}
 		}
 	}
-	names := namedTest.FindAllString(string(page), -1)
+	names := namedTest.FindAllStringSubmatch(string(page), -1)
 	if len(names) == 0 || len(rows) == 0 {
 		t.Fatalf("docs/security.md names %d tests in %d rows", len(names), len(rows))
 	}
 	for _, name := range names {
-		if !exists[name] {
-			t.Errorf("docs/security.md names %s, which no test file declares", name)
+		if !exists[name[1]] || name[2] != "" && !hasCase(files, name[2]) {
+			t.Errorf("docs/security.md names %s, which does not exist", name[0])
 		}
 	}
+}
+
+// hasCase reports whether there is a case of the name: a txtar file, or a quoted name.
+func hasCase(files map[string][]byte, name string) bool {
+	for path, source := range files {
+		if filepath.Base(path) == name+".txtar" || bytes.Contains(source, []byte(`"`+name+`"`)) {
+			return true
+		}
+	}
+	return false
 }
 
 // ids returns the ids of a list such as "6.2.6-7, 6.2.9", ranges written out.
@@ -78,24 +91,28 @@ func ids(list string) (all []string) {
 	return all
 }
 
-// testSources returns every test file of the tree by its path.
-func testSources(t *testing.T) map[string][]byte {
+// sources returns every test file of the tree, and the files of cases, by path.
+func sources(t *testing.T) map[string][]byte {
 	t.Helper()
-	sources := map[string][]byte{}
+	files := map[string][]byte{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && path != root && strings.HasPrefix(d.Name(), "."):
 			return fs.SkipDir
-		case d.IsDir() || !strings.HasSuffix(path, "_test.go"):
+		case d.IsDir() || !holdsTests(path):
 			return nil
 		}
-		sources[path], err = os.ReadFile(path)
+		files[path], err = os.ReadFile(path)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sources
+	return files
+}
+
+func holdsTests(path string) bool {
+	return strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".txtar") || filepath.Base(filepath.Dir(path)) == "storetest"
 }
