@@ -22,7 +22,7 @@ func main() {
 	bare := flag.Bool("bare", false, "be the bare handler (used by bench itself)")
 	length := flag.Duration("for", 3*time.Second, "length of one measurement")
 	rounds := flag.Int("rounds", 3, "measurements of each operation, bare handler in between")
-	only := flag.String("only", "", "measure only operations whose name contains this")
+	only := flag.String("only", "", "measure only operations whose name contains this, or compile, or cluster")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -41,8 +41,10 @@ func main() {
 // measureAll prints one table after another; a part that fails ends the run.
 func measureAll(ctx context.Context, length time.Duration, rounds int, only string) error {
 	wanted := func(name string) bool { return strings.Contains(name, only) }
-	if err := measureOperations(ctx, length, rounds, wanted); err != nil {
-		return err
+	if only != "compile" && only != "cluster" {
+		if err := measureOperations(ctx, length, rounds, wanted); err != nil {
+			return err
+		}
 	}
 	if wanted("compile") {
 		measureCompile()
