@@ -1,7 +1,9 @@
 package browser
 
 import (
+	"bytes"
 	"crypto/rand"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
+	"github.com/gatehouse-dev/gatehouse/test/leaks"
 )
 
 const (
@@ -34,11 +37,16 @@ type installation struct {
 
 func install(t *testing.T) *installation {
 	t.Helper()
-	db, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "gatehouse.db"))
+	path := filepath.Join(t.TempDir(), "gatehouse.db")
+	db, err := store.OpenSQLite(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var log bytes.Buffer
+	leaks.Remember(password)
 	t.Cleanup(func() {
+		leaks.Database(t.Name(), path)
+		leaks.Emitted(t.Name(), log.Bytes())
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
@@ -49,9 +57,17 @@ func install(t *testing.T) *installation {
 	}
 	in := &installation{store: db, keys: keys}
 	in.local = &model.Provider{UID: "local", Type: "Local", DisplayName: "Example Works", Local: &model.LocalPolicy{MinLength: 12}}
-	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { in.srv.Handler().ServeHTTP(w, r) }))
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		in.srv.Handler().ServeHTTP(w, r)
+		for _, c := range (&http.Response{Header: w.Header()}).Cookies() {
+			leaks.Remember(c.Value)
+		}
+	}))
 	in.url = "http://" + front.Listener.Addr().String()
-	in.srv, err = server.New(t.Context(), server.Config{Issuer: in.url, Store: db, Keyring: keys})
+	in.srv, err = server.New(t.Context(), server.Config{
+		Issuer: in.url, Store: db, Keyring: keys,
+		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,8 +113,9 @@ func (in *installation) publish(t *testing.T) {
 func (in *installation) ask(t *testing.T) tokens.UserCode {
 	t.Helper()
 	code := tokens.NewUserCode()
+	leaks.Remember(string(code), code.String())
 	if err := in.store.CreateDeviceCode(t.Context(), store.DeviceCode{
-		Hash: []byte(code), UserCodeHash: code.Hash(in.keys), ApplicationUID: "app", OrganizationID: "org", ClientID: "acme.tools.cli",
+		Hash: code.Hash(in.keys), UserCodeHash: code.Hash(in.keys), ApplicationUID: "app", OrganizationID: "org", ClientID: "acme.tools.cli",
 		Scopes: []string{"offline_access", "org:read", "project:write", "release:write"}, State: store.DevicePending,
 		CreatedAt: time.Now().Add(-2 * time.Minute), ExpiresAt: time.Now().Add(8 * time.Minute), IP: "203.0.113.7", UserAgent: "acme-cli/1.4",
 	}); err != nil {
@@ -109,7 +126,7 @@ func (in *installation) ask(t *testing.T) tokens.UserCode {
 
 func (in *installation) wantState(t *testing.T, code tokens.UserCode, want store.DeviceState) {
 	t.Helper()
-	row, err := in.store.DeviceCode(t.Context(), []byte(code))
+	row, err := in.store.DeviceCode(t.Context(), code.Hash(in.keys))
 	if err != nil || row.State != want {
 		t.Errorf("the device is %q, %v; want %q", row.State, err, want)
 	}

@@ -178,11 +178,11 @@ func (h *house) stop() {
 }
 
 // keepEmitted keeps what everybody may read for the search for secrets: the log, the
-// store, and what stands in status.
+// store, and what stands in status and in events.
 func (h *house) keepEmitted() {
 	h.t.Helper()
 	leaks.Emitted("e2e-log", h.log.Bytes())
-	leaks.Emitted("e2e-status", []byte(h.kubectl("get", "gatehouse", "-A", "-o", "yaml")))
+	leaks.Emitted("e2e-status", []byte(h.kubectl("get", "gatehouse,events", "-A", "-o", "yaml")))
 	for _, suffix := range []string{"", "-wal"} {
 		if content, err := os.ReadFile(filepath.Join(h.data, "gatehouse.db"+suffix)); err == nil {
 			leaks.Emitted("e2e-store", content)

@@ -86,7 +86,7 @@ func Database(name, path string) {
 }
 
 // Transport sends requests through next and remembers the secrets that pass by: those of
-// forms, of JSON answers, and of cookies.
+// Authorization headers, of forms, of JSON answers, and of cookies.
 func Transport(next http.RoundTripper) http.RoundTripper { return transport{next} }
 
 type transport struct{ next http.RoundTripper }
@@ -105,6 +105,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if _, secret, ok := r.BasicAuth(); ok {
 		Remember(secret)
+	}
+	if _, credentials, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
+		Remember(credentials)
 	}
 	answer, err := t.next.RoundTrip(r)
 	if err != nil {
