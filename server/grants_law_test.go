@@ -221,6 +221,9 @@ func (l *law) refresh(rt *rapid.T) {
 		l.expect("refresh", a, "invalid_client")
 	case client != g.client, !l.inForce(g), !now.Before(g.idle):
 		l.expect("refresh", a, "invalid_grant")
+	case back > 1, back == 1 && now.Sub(g.rotatedAt) > 10*time.Second: // whatever else is wrong
+		l.expect("reuse", a, "invalid_grant")
+		g.dead = true
 	case beyond, len(l.effective(g, asked)) == 0:
 		l.expect("refresh", a, "invalid_scope")
 	case back == 0:
@@ -228,15 +231,12 @@ func (l *law) refresh(rt *rapid.T) {
 		g.refresh = append(g.refresh, a.Text("refresh_token"))
 		g.rotatedAt, g.idle = now, now.Add(24*time.Hour)
 		l.took(g, a, asked)
-	case back == 1 && now.Sub(g.rotatedAt) <= 10*time.Second:
+	default:
 		l.expect("lost answer", a, "")
 		if a.Text("refresh_token") != g.refresh[len(g.refresh)-1] {
 			rt.Fatal("a lost answer has another successor")
 		}
 		l.took(g, a, asked)
-	default:
-		l.expect("reuse", a, "invalid_grant")
-		g.dead = true
 	}
 }
 
