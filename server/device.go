@@ -41,6 +41,9 @@ func (s *Server) deviceAuthorization(r *request) (answer, error) {
 	if !client.Application.Allows(oauth.DeviceCode) {
 		return nil, oauth.Refuse(oauth.UnauthorizedClient, "the application may not use the device flow")
 	}
+	if err := s.grants.CheckResource(client, r.form); err != nil {
+		return nil, err
+	}
 	scopes, err := grants.Requested(client, r.form.Get("scope"))
 	if err != nil {
 		return nil, err

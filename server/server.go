@@ -115,11 +115,14 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 	defer s.publishing.Unlock()
 	now := s.Now()
 	gone, err := s.Store.SyncObjects(ctx, present(next), now)
+	if err == nil {
+		err = s.rememberPolicy(ctx, next)
+	}
 	if err != nil {
 		if old := s.world.Load(); old != nil {
 			s.serve(subtract(old, next, now))
 		}
-		return fmt.Errorf("record declared objects: %w", err)
+		return fmt.Errorf("record what is declared: %w", err)
 	}
 	world := &decide.World{Snapshot: next, Gone: make(map[string]time.Time, len(gone))}
 	for uid, o := range gone {

@@ -47,7 +47,8 @@ func userCreateCommand(dataDir *string) *cobra.Command {
 		Short: "Create a person who signs in with a password",
 		Long: `Create a person who signs in with an address and a password. The address counts as
 proven, by you. The password is asked for, or read from stdin with --password-stdin (one
-line; its line end is not part of it); it is never an argument.`,
+line; its line end is not part of it); it is never an argument. It must satisfy the Local
+AuthProvider that was served last; before the first one: 12 characters, not a common one.`,
 		Example: `  gatehouse user create ann@acme.com --name "Ann Lee"`,
 		Args:    oneArgument("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,8 +57,12 @@ line; its line end is not part of it); it is never an argument.`,
 				return err
 			}
 			return withStore(cmd.Context(), *dataDir, true, func(db *store.DB) error {
+				policy, err := passwordPolicy(cmd.Context(), db)
+				if err != nil {
+					return err
+				}
 				u, err := people.Create(cmd.Context(), db, people.NewUser{
-					Email: args[0], Name: name, Password: password, By: "operator", Now: time.Now(),
+					Email: args[0], Name: name, Password: password, Policy: policy, By: "operator", Now: time.Now(),
 				})
 				if errors.Is(err, store.ErrConflict) {
 					return fmt.Errorf("%s already exists; see `gatehouse user list`", args[0])
@@ -132,6 +137,19 @@ func userStateCommand(dataDir *string, verb string, disabled bool, short, done s
 			})
 		},
 	}
+}
+
+// passwordPolicy is that of the server that uses the store; the strictest before there was
+// one.
+func passwordPolicy(ctx context.Context, db *store.DB) (people.Policy, error) {
+	p, err := db.PasswordPolicy(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return people.Policy{}, nil
+	}
+	if err != nil {
+		return people.Policy{}, fmt.Errorf("read password policy: %w", err)
+	}
+	return people.Policy{MinLength: p.MinLength, AllowCommon: !p.CheckCommon, Context: p.Context}, nil
 }
 
 func withStore(ctx context.Context, dir string, create bool, act func(*store.DB) error) error {

@@ -8,6 +8,7 @@ const (
 	UnauthorizedClient   = "unauthorized_client"    // RFC 6749 section 5.2
 	UnsupportedGrantType = "unsupported_grant_type" // RFC 6749 section 5.2
 	InvalidScope         = "invalid_scope"          // RFC 6749 section 5.2
+	InvalidTarget        = "invalid_target"         // RFC 8707 section 2
 	AccessDenied         = "access_denied"          // RFC 8628 section 3.5
 	AuthorizationPending = "authorization_pending"  // RFC 8628 section 3.5
 	SlowDown             = "slow_down"              // RFC 8628 section 3.5

@@ -100,6 +100,9 @@ func (p *Pipeline) Issue(ctx context.Context, g oauth.GrantType, r *Request) (*I
 	if !r.Client.Application.Allows(g) {
 		return nil, oauth.Refuse(oauth.UnauthorizedClient, "the application may not use this grant_type")
 	}
+	if err := p.CheckResource(r.Client, r.Form); err != nil {
+		return nil, err
+	}
 	got, err := types[g](p, ctx, r)
 	if err != nil {
 		return nil, err
@@ -119,7 +122,7 @@ func (p *Pipeline) access(r *Request, got redemption) tokens.Access {
 		IssuedAt:       r.Now,
 		ExpiresAt:      r.Now.Add(accessTTL(r.Client)),
 		Scopes:         got.scopes,
-		Audience:       p.Issuer + "/organizations/" + r.Client.Organization.Slug,
+		Audience:       p.audience(r.Client),
 	}
 	if got.grant == nil {
 		a.ApplicationUID = r.Client.Application.UID

@@ -86,6 +86,9 @@ func (u *refresh) redeem(ctx context.Context) (redemption, error) {
 	if !standing.Active() || u.overdue() {
 		return redemption{}, deadRefreshToken
 	}
+	if err := u.unused(ctx); err != nil {
+		return redemption{}, err
+	}
 	asked, err := narrowed(u.Client, u.Form.Get("scope"), oauth.NewScopeSet(g.Scopes...))
 	if err != nil {
 		return redemption{}, err
@@ -94,8 +97,10 @@ func (u *refresh) redeem(ctx context.Context) (redemption, error) {
 	if len(got.scopes.Without(protocolScopes)) == 0 {
 		return redemption{}, oauth.Refuse(oauth.InvalidScope, "nothing is left of what was granted")
 	}
-	if err := u.advance(ctx); err != nil {
-		return redemption{}, err
+	if u.token.Generation == g.Generation {
+		if err := u.rotate(ctx); err != nil {
+			return redemption{}, err
+		}
 	}
 	got.refresh = u.Tokens.Successor(u.token, g.Seed)
 	return got, nil
@@ -111,22 +116,23 @@ func (u *refresh) overdue() bool {
 		!u.Client.Application.Allows(oauth.RefreshToken)
 }
 
-// advance moves the grant to the next generation. Of any number that present the current
-// one a single one does; the others are its predecessors then, and get the same successor.
-func (u *refresh) advance(ctx context.Context) error {
+// unused passes the current generation, and its predecessor for a moment: of any number
+// that present one token a single one rotates it, and the others get the same successor.
+// Any other is in two hands, whatever else the request asks for.
+func (u *refresh) unused(ctx context.Context) error {
 	g := &u.grant
-	if u.token.Generation == g.Generation {
-		return u.rotate(ctx)
-	}
-	if !u.fresh {
+	switch {
+	case u.token.Generation == g.Generation:
+		return nil
+	case !u.fresh:
 		return errStale
-	}
-	if u.token.Generation == g.Generation-1 && u.Now.Sub(g.RotatedAt) <= lostAnswer {
+	case u.token.Generation == g.Generation-1 && u.Now.Sub(g.RotatedAt) <= lostAnswer:
 		return nil
 	}
 	return u.revokeReused(ctx)
 }
 
+// rotate moves the grant to the next generation.
 func (u *refresh) rotate(ctx context.Context) error {
 	g := &u.grant
 	idle := earlier(u.Now.Add(u.Client.Organization.Tokens.RefreshIdle), g.ExpiresAt)

@@ -11,8 +11,10 @@
 //     every 10 s.
 //
 // The last two hold back strangers only. A source that has signed in to the account is
-// none: the owner at a usual place is held up neither by guesses made elsewhere nor by a
-// guessing neighbour behind the same address, and anywhere else waits seconds, not hours.
+// none: the owner at a usual place is not held up by guesses made elsewhere, nor by a
+// neighbour behind the same address who guesses at other accounts. Who guesses at this very
+// account from the owner's own address holds the owner up for 15 minutes at the most, and
+// while many sources guess, an owner at a new place shares one try every 10 s with them.
 //
 // A try is counted before the password is looked at, so that a thousand tries at once are
 // a thousand tries; the right password takes back what it counted. Wrong tries are

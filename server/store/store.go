@@ -31,6 +31,7 @@ type DB struct {
 	stmts map[string]*sql.Stmt // prepared on pool, by text
 
 	objects objectMemory
+	policy  policyMemory
 }
 
 // Close waits for pending writes and closes the store. Methods called later return

@@ -96,6 +96,14 @@ CREATE TABLE keys (
 	fingerprint TEXT NOT NULL PRIMARY KEY
 ) STRICT;
 
+-- One row: see policy.go.
+CREATE TABLE password_policy (
+	id           INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+	min_length   INTEGER NOT NULL,
+	check_common INTEGER NOT NULL,
+	context      TEXT    NOT NULL
+) STRICT;
+
 -- What happened, for caches elsewhere: see changes.go.
 CREATE TABLE changes (
 	seq  INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -63,6 +63,22 @@ func keysAreRemembered(t *testing.T, db *store.DB) {
 	same(t, "keys", got, []string{"a", "b"})
 }
 
+func passwordPolicyIsRemembered(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	_, err := db.PasswordPolicy(ctx)
+	wantErr(t, "no policy yet", err, store.ErrNotFound)
+	for _, p := range []store.PasswordPolicy{
+		{MinLength: 12, CheckCommon: true},
+		{MinLength: 8, Context: []string{"acme corp", "auth.example.com"}},
+	} {
+		must(t, db.SetPasswordPolicy(ctx, p))
+		must(t, db.SetPasswordPolicy(ctx, p))
+		got, err := db.PasswordPolicy(ctx)
+		must(t, err)
+		same(t, "policy", got, p)
+	}
+}
+
 func eventsNewestFirst(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	var want []store.Event

@@ -43,6 +43,7 @@ func Run(t *testing.T, open Open) {
 		{"ObjectsThatGoAreRemembered", objectsAreRemembered},
 		{"UnchangedObjectsWriteNothing", unchangedObjects},
 		{"KeysAreRemembered", keysAreRemembered},
+		{"PasswordPolicyIsRemembered", passwordPolicyIsRemembered},
 		{"TheSweepTakesOnlyWhatHasExpired", sweepTakesExpired},
 		{"AnEndedContextIsUnavailable", endedContext},
 		{"AClosedStoreIsUnavailable", closedStore},
