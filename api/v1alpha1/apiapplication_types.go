@@ -123,8 +123,8 @@ type Credentials struct {
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Source string `json:"source"`
 	// Where the client secret is: 32 to 256 printable ASCII characters without spaces, in a
-	// Secret of this namespace labelled `auth.gatehouse.dev/secret: input`. A Secret that is
-	// missing is waited for.
+	// Secret of this namespace labelled `auth.gatehouse.dev/secret: input`. One line end after
+	// them is forgiven. A Secret that is missing is waited for.
 	// +optional
 	FromSecret *SecretKeyReference `json:"fromSecret,omitempty"`
 }

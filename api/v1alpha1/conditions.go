@@ -71,14 +71,14 @@ var Verdicts = []Verdict{
 
 	{ReasonResolved, ResolvedRefs, true, false, ""},
 	{ReasonSecretNotFound, ResolvedRefs, false, false, "Create the Secret in this namespace with the label auth.gatehouse.dev/secret: input. Gatehouse waits for it and picks it up by itself."},
-	{ReasonSecretKeyMissing, ResolvedRefs, false, false, "Add the key to the Secret, with 32 to 256 printable ASCII characters and no spaces."},
+	{ReasonSecretKeyMissing, ResolvedRefs, false, false, "Add the key to the Secret, with 32 to 256 printable ASCII characters and no spaces; one line end after them is forgiven."},
 	{ReasonRefNotFound, ResolvedRefs, false, false, "Create the object that the message names, or correct the reference."},
 	{ReasonUnknownScope, ResolvedRefs, false, false, "Correct the scope, or add it to the Organization's spec.scopes.custom."},
 
 	{ReasonProgrammed, Programmed, true, false, ""},
 	{ReasonSuspended, Programmed, true, false, "Set spec.suspend to false to serve it again."},
 	{ReasonPartiallyProgrammed, Programmed, false, false, "The parts that the message names are left out; everything else is served."},
-	{ReasonNotServed, Programmed, false, false, "See the message of Accepted and ResolvedRefs; it is not served until that is cured."},
+	{ReasonNotServed, Programmed, false, false, "Cure what the message names, or what Accepted and ResolvedRefs say; it is not served until then."},
 	{ReasonExpired, Programmed, false, false, "Move spec.expiresAt into the future, or delete the object."},
 	{ReasonPending, Programmed, false, false, "Wait: the first snapshot has not been published yet."},
 	{ReasonStorageError, Programmed, false, false, "The store refused a write; see the server's log. Gatehouse tries again by itself."},
