@@ -136,6 +136,17 @@ func TestOneSourceTryingManyAccountsIsSlowed(t *testing.T) {
 	}
 }
 
+// Else one source could push out what is known of everybody, wrong tries and friends.
+func TestWhoIsHeldBackTakesNoRoom(t *testing.T) {
+	s := NewSignIn(1)
+	for i := range 1000 {
+		s.Try(start, fmt.Sprint("user ", i), "attacker")
+	}
+	if n := s.pair.tries.size() + s.account.tries.size() + s.friends.size(); n > 2*20 {
+		t.Errorf("%d entries of one source that may try 20 times", n)
+	}
+}
+
 func TestOnesOwnAccountDoesNotWashAwayGuesses(t *testing.T) {
 	s := NewSignIn(1)
 	allowed := 0

@@ -38,7 +38,7 @@ func (s *SignIn) Try(now time.Time, account, source string) time.Duration {
 	pair := account + "\x00" + source
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wait, friend := s.pair.wait(now, pair), s.isFriend(now, pair)
+	wait, friend := s.pair.wait(now, pair), s.friends.look(now, pair)
 	if !friend {
 		wait = max(wait, s.source.wait(now, source), s.account.wait(now, account))
 	}
@@ -65,13 +65,8 @@ func (s *SignIn) Succeed(now time.Time, account, source string) {
 	defer s.mu.Unlock()
 	s.pair.forget(now, pair)
 	s.source.add(now, source, -1)
-	if !s.isFriend(now, pair) {
+	if !s.friends.look(now, pair) {
 		s.account.add(now, account, -1)
 	}
 	s.friends.update(now, pair, func(bool) bool { return true })
-}
-
-func (s *SignIn) isFriend(now time.Time, pair string) (friend bool) {
-	s.friends.update(now, pair, func(f bool) bool { friend = f; return f })
-	return friend
 }

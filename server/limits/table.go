@@ -37,18 +37,43 @@ func (t *table[V]) update(now time.Time, key string, change func(V) V) {
 	s := &t.shards[h%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.young == nil || now.Sub(s.born) >= t.idle || len(s.young) >= shardCapacity {
-		if now.Sub(s.born) >= 2*t.idle {
-			s.young = nil
-		}
-		s.old, s.young, s.born = s.young, map[uint64]V{}, now
+	s.turn(now, t.idle)
+	s.young[h] = change(s.find(h))
+}
+
+// look returns the entry of the key, or the zero value. It makes no entry: who is held
+// back must not push out what is known of others by asking again under many names.
+func (t *table[V]) look(now time.Time, key string) V {
+	h := maphash.String(t.seed, key)
+	s := &t.shards[h%shardCount]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn(now, t.idle)
+	return s.find(h)
+}
+
+// turn begins a new generation when it is time.
+func (s *shard[V]) turn(now time.Time, idle time.Duration) {
+	if s.young != nil && now.Sub(s.born) < idle && len(s.young) < shardCapacity {
+		return
 	}
+	if now.Sub(s.born) >= 2*idle {
+		s.young = nil
+	}
+	s.old, s.young, s.born = s.young, map[uint64]V{}, now
+}
+
+// find returns an entry, which moves to the young ones.
+func (s *shard[V]) find(h uint64) V {
 	v, found := s.young[h]
-	if !found {
-		v = s.old[h]
-		delete(s.old, h)
+	if found {
+		return v
 	}
-	s.young[h] = change(v)
+	if v, found = s.old[h]; found {
+		delete(s.old, h)
+		s.young[h] = v
+	}
+	return v
 }
 
 // size counts the entries, for tests.

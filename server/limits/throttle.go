@@ -25,12 +25,9 @@ func newThrottle(free int, longest time.Duration, scale float64) *throttle {
 }
 
 // wait returns how long the key must wait before its next try.
-func (t *throttle) wait(now time.Time, key string) (wait time.Duration) {
-	t.tries.update(now, key, func(k tries) tries {
-		wait = max(0, t.delay(k.count)-now.Sub(k.last))
-		return k
-	})
-	return wait
+func (t *throttle) wait(now time.Time, key string) time.Duration {
+	k := t.tries.look(now, key)
+	return max(0, t.delay(k.count)-now.Sub(k.last))
 }
 
 // count adds n tries, or takes them back.
