@@ -122,6 +122,8 @@ func (s *Server) call(rt *route, r *request, w http.ResponseWriter) (answer, err
 		if err := r.readForm(w); err != nil {
 			return nil, err
 		}
+		// A body may take its time; by now other things may be true.
+		r.World, r.now = s.world.Load(), s.Now()
 	}
 	return do(r)
 }

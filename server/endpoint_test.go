@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +70,53 @@ func TestUnauthenticatedPostsAreLimitedBySourceAndMachinesAreNot(t *testing.T) {
 	}
 	w.Pass(time.Second)
 	refused(t, w.Post(t, tokenAt, "acme.nobody", "grant_type", "client_credentials"), 401, "invalid_client")
+}
+
+// lateBody lets something happen before its first byte.
+type lateBody struct {
+	io.Reader
+	before func()
+}
+
+func (b *lateBody) Read(p []byte) (int, error) {
+	if b.before != nil {
+		b.before()
+		b.before = nil
+	}
+	return b.Reader.Read(p)
+}
+
+// Else whoever holds a body back would act under what was declared before, and set the
+// clock of the limits back.
+func TestABodyThatTakesItsTimeIsJudgedWhenItIsThere(t *testing.T) {
+	post := func(w *servertest.World, client string, before func()) int {
+		body := &lateBody{strings.NewReader("grant_type=client_credentials"), before}
+		r := httptest.NewRequest("POST", tokenAt, body)
+		r.RemoteAddr = "127.0.0.1:1"
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth(client, servertest.Secrets[client])
+		out := httptest.NewRecorder()
+		w.Server.Handler().ServeHTTP(out, r)
+		return out.Code
+	}
+	w := servertest.New(t, servertest.RateLimits)
+	status := post(w, machine, func() {
+		w.Declared.Applications[machine].Suspended = true
+		w.Publish(t)
+	})
+	if status != 401 {
+		t.Errorf("a machine that was suspended meanwhile: %d", status)
+	}
+	status = post(w, "acme.nobody", func() {
+		w.Pass(10 * time.Second)
+		for range 100 {
+			w.Post(t, tokenAt, "acme.nobody", "grant_type", "client_credentials")
+		}
+	})
+	if status != 429 {
+		t.Errorf("a post beyond the limit that began before: %d", status)
+	}
+	refused(t, w.Post(t, tokenAt, "acme.nobody", "grant_type", "client_credentials"), 429, "temporarily_unavailable")
 }
 
 func TestDeviceRequestsAreLimitedByClient(t *testing.T) {
