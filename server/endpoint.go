@@ -5,12 +5,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html/template"
 	"io"
 	"mime"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
@@ -125,6 +127,17 @@ func (s *Server) call(rt *route, r *request, w http.ResponseWriter) (answer, err
 		// A body may take its time; by now other things may be true.
 		r.World, r.now = s.world.Load(), s.Now()
 	}
+	return do.guarded(r)
+}
+
+// guarded calls the endpoint. A panic in it is a fault like any other: it never touches the
+// ResponseWriter, so the caller still gets a whole answer.
+func (do endpoint) guarded(r *request) (a answer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	return do(r)
 }
 
