@@ -87,11 +87,12 @@ func (s *Server) login(r *request) (answer, error) {
 		again.Problem = "There were too many attempts. Try again in " + inWords(wait) + "."
 		return retryLater(s.loginPage(r, http.StatusTooManyRequests, again), wait), nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), hashPatience)
+	patience, cancel := context.WithTimeout(r.Context(), hashPatience)
 	defer cancel()
-	user, err := s.directory.SignIn(ctx, r.now, again.Email, r.form.Get("password"))
+	user, err := s.directory.SignIn(patience, r.now, again.Email, r.form.Get("password"))
+	ctx := context.WithoutCancel(r.Context()) // nobody guesses unseen by leaving before the verdict
 	if refused := (*people.Refusal)(nil); errors.As(err, &refused) {
-		if err := s.Store.Record(r.Context(), s.refusedSignIn(r, refused)); err != nil {
+		if err := s.Store.Record(ctx, s.refusedSignIn(r, refused)); err != nil {
 			return nil, fmt.Errorf("record refused sign-in: %w", err)
 		}
 		again.Problem = "This email address and password do not match. Check both and try again."
@@ -105,7 +106,7 @@ func (s *Server) login(r *request) (answer, error) {
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
 	s.signIns.Succeed(r.now, account, source)
-	cookie, err := s.sessions.Begin(r.Context(), r.Request, r.now, sessions.SignIn{
+	cookie, err := s.sessions.Begin(ctx, r.Request, r.now, sessions.SignIn{
 		User: user, ProviderUID: provider.UID, IP: r.ip.String(), UserAgent: r.UserAgent(), RequestID: r.id,
 	})
 	if err != nil {

@@ -1,13 +1,17 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
@@ -63,6 +67,48 @@ func TestSignInsAreAuditedWithTheirReason(t *testing.T) {
 	wanted := []string{"session.ended ok signed out", "session.started ok ", "session.started refused wrong password", "session.started refused no such account"}
 	if strings.Join(got, "|") != strings.Join(wanted, "|") {
 		t.Errorf("events %q, want %q", got, wanted)
+	}
+}
+
+// leaver is the context of a caller who hangs up while the password is looked at.
+type leaver struct {
+	context.Context
+	people.Accounts
+	gone atomic.Bool
+}
+
+func (l *leaver) Err() error {
+	if l.gone.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+func (l *leaver) UserByEmail(ctx context.Context, email string) (store.User, error) {
+	defer l.gone.Store(true)
+	return l.Accounts.UserByEmail(ctx, email)
+}
+
+func TestSignInsAreAuditedThoughTheCallerHangsUp(t *testing.T) {
+	w := newTown(t)
+	for password, outcome := range map[string]string{"wrong": "refused", rightPassword: "ok"} {
+		b := w.open()
+		form := fields(t, b.get("/login/"), "/login/")
+		form.Set("email", "ann@example.com")
+		form.Set("password", password)
+		l := &leaver{Context: t.Context(), Accounts: w.Store}
+		w.directory = people.NewDirectory(l)
+		r := httptest.NewRequestWithContext(l, http.MethodPost, "https://id.example/login/", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for _, c := range b.cookies {
+			r.AddCookie(c)
+		}
+		answer := httptest.NewRecorder()
+		w.Handler().ServeHTTP(answer, r)
+		events, err := w.Store.Events(t.Context(), 1)
+		if err != nil || len(events) == 0 || events[0].Action != "session.started" || events[0].Outcome != outcome {
+			t.Errorf("answered %d; last event %+v (%v), want session.started %s", answer.Code, events, err, outcome)
+		}
 	}
 }
 
