@@ -28,7 +28,10 @@ const (
 // readSecret takes a Secret that resources may refer to. What it says of one never quotes
 // a value.
 func (l *loader) readSecret(o *object, value map[string]any) {
-	defer func() { o.doc.text = nil }() // what is kept of it is Sensitive
+	defer func() { // what is kept of it is Sensitive
+		o.doc.text = nil
+		o.doc.last.forget()
+	}()
 	if !l.defaultNamespace(o, value) {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
@@ -18,6 +19,36 @@ type document struct {
 	file string
 	line int // of the first line of text
 	text []byte
+	last *lastTree // shared by everything that was read together
+}
+
+// lastTree keeps the tree of the document that was looked into last: many problems of one
+// document cost one reading.
+type lastTree struct {
+	mu   sync.Mutex
+	text []byte
+	root *yaml.Node
+}
+
+// of returns the tree of a document, nil if it has none.
+func (l *lastTree) of(d document) *yaml.Node {
+	if len(d.text) == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.text) == 0 || &l.text[0] != &d.text[0] {
+		l.text = d.text
+		l.root, _ = d.tree()
+	}
+	return l.root
+}
+
+// forget lets the tree go.
+func (l *lastTree) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text, l.root = nil, nil
 }
 
 // split cuts a file at the lines that begin a new document, as kubectl does.
@@ -131,7 +162,7 @@ var pathStep = regexp.MustCompile(`[^.\[\]]+|\[[^\]]*\]`)
 // position is the line of the field, or of the nearest thing around it that is written
 // down: a field that is missing is looked for where it should be.
 func (d document) position(path string) Position {
-	root, _ := d.tree()
+	root := d.last.of(d)
 	if root == nil {
 		return Position{d.file, d.line}
 	}

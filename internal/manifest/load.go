@@ -57,6 +57,7 @@ type loader struct {
 
 func (l *loader) readFile(f file) (more bool) {
 	for _, doc := range split(f) {
+		doc.last = l.last
 		if l.documents++; l.documents > maxDocuments {
 			l.problems = append(l.problems, unreadable(Position{File: f.name}, fmt.Sprintf("there are more than %d documents; read fewer files", maxDocuments)))
 			return false

@@ -88,6 +88,33 @@ func TestProblemsSayWhereWhatAndHowToCure(t *testing.T) {
 	}
 }
 
+// Names, keys and file names are their author's; the reader is a terminal, or a runner of
+// builds that takes a line of its own for a command.
+func TestAProblemIsOneLineThatSteersNoTerminal(t *testing.T) {
+	_, problems := load(t, "apiVersion: auth.gatehouse.dev/v1alpha1\nkind: Role\nmetadata: {name: \"a\\n::error::b\\e[2J\\u202e\"}\n\"spec\\n\": 1\n")
+	if len(problems) == 0 {
+		t.Fatal("no problems")
+	}
+	for _, line := range lines(problems) {
+		if strings.ContainsAny(line, "\n\x1b\u202e") {
+			t.Errorf("%q", line)
+		}
+	}
+	if line := lines(problems)[0]; !strings.Contains(line, `a\n::error::b\x1b[2J\u202e`) {
+		t.Errorf("the name is not recognizable: %s", line)
+	}
+}
+
+// Each problem once read the whole document again: this would take minutes.
+func TestManyProblemsOfOneDocumentCostLittle(t *testing.T) {
+	const many = 5000
+	text := "apiVersion: v1\nkind: List\nitems:\n" + strings.Repeat("- {apiVersion: auth.gatehouse.dev/v1alpha1, kind: Nope, metadata: {name: a}}\n", many)
+	_, problems := load(t, text)
+	if len(problems) != many || problems[many-1].Line != many+3 {
+		t.Errorf("%d problems, the last at line %d", len(problems), problems[len(problems)-1].Line)
+	}
+}
+
 func TestOtherKindsAreLeftOutWithANote(t *testing.T) {
 	set, problems := load(t, organization+"---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {key: hunter2}\n---\n# nothing\n")
 	want := []string{

@@ -28,6 +28,7 @@ type Set struct {
 	options Options
 	objects map[model.ObjectID]*object // by ID without UID
 	digest  [sha256.Size]byte          // of everything that was read
+	last    *lastTree
 }
 
 // object is one declaration and where it is written.
@@ -39,7 +40,9 @@ type object struct {
 	resource any
 }
 
-func newSet(o Options) *Set { return &Set{options: o, objects: map[model.ObjectID]*object{}} }
+func newSet(o Options) *Set {
+	return &Set{options: o, objects: map[model.ObjectID]*object{}, last: &lastTree{}}
+}
 
 func (o *object) position(path string) Position { return o.doc.position(o.at + path) }
 
