@@ -1,6 +1,8 @@
 package grants
 
 import (
+	"strings"
+
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/clientauth"
 )
@@ -23,11 +25,11 @@ func Requested(c clientauth.Client, raw string) (oauth.ScopeSet, error) {
 	}
 	catalogue := asked.Without(protocolScopes)
 	if unknown := c.Organization.Catalogue.Unknown(catalogue); len(unknown) > 0 {
-		return nil, oauth.Refuse(oauth.InvalidScope, "the organization has no such scope: "+unknown.String())
+		return nil, oauth.Refuse(oauth.InvalidScope, "the organization has no such scope"+shown(unknown))
 	}
 	expanded := c.Organization.Catalogue.Expand(catalogue)
 	if beyond := expanded.Without(c.Application.Scopes); len(beyond) > 0 {
-		return nil, oauth.Refuse(oauth.InvalidScope, "beyond what the application may ask for: "+beyond.String())
+		return nil, oauth.Refuse(oauth.InvalidScope, "beyond what the application may ask for"+shown(beyond))
 	}
 	return expanded.Union(asked.Intersect(c.Application.ProtocolScopes)), nil
 }
@@ -45,7 +47,24 @@ func narrowed(c clientauth.Client, raw string, granted oauth.ScopeSet) (oauth.Sc
 	catalogue := asked.Without(protocolScopes)
 	expanded := c.Organization.Catalogue.Expand(catalogue)
 	if beyond := catalogue.Union(expanded).Without(granted); len(beyond) > 0 {
-		return nil, oauth.Refuse(oauth.InvalidScope, "beyond what was granted: "+beyond.String())
+		return nil, oauth.Refuse(oauth.InvalidScope, "beyond what was granted"+shown(beyond))
 	}
 	return expanded.Union(asked.Intersect(granted).Intersect(protocolScopes)), nil
+}
+
+// shown lists scopes at the end of a message, which is logged too: a few, and only what
+// looks like a scope, for a client may have put a secret, or a book, in its place.
+func shown(scopes oauth.ScopeSet) string {
+	const most, longest, longestWord = 8, 64, 16
+	var names []string
+	for _, s := range scopes {
+		isName := len(s) <= longestWord || len(s) <= longest && strings.Contains(s, ":")
+		if isName && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789:_-") == "" && len(names) < most {
+			names = append(names, s)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(names, " ")
 }

@@ -1,6 +1,8 @@
 package grants
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -44,6 +46,29 @@ func TestWhatIsRequestedIsExpandedAndWithinTheCeiling(t *testing.T) {
 		if (err != nil) != (c.want == "!") || err == nil && got.String() != c.want {
 			t.Errorf("%q: %v, %v; want %s", c.raw, got, err, c.want)
 		}
+	}
+}
+
+func TestRefusalsRepeatWhatLooksLikeAScopeOnly(t *testing.T) {
+	c := client("a:read")
+	for raw, want := range map[string]string{
+		"openid":                           "invalid_scope: the organization has no such scope: openid",
+		"x:read y:read":                    "invalid_scope: the organization has no such scope: x:read y:read",
+		"a:write":                          "invalid_scope: beyond what the application may ask for: a:write",
+		"gat_0A1b2C3d4E5f":                 "invalid_scope: the organization has no such scope",
+		"0123456789abcdef01234":            "invalid_scope: the organization has no such scope",
+		"b:" + strings.Repeat("x", 60_000): "invalid_scope: the organization has no such scope",
+	} {
+		if _, err := Requested(c, raw); err == nil || err.Error() != want {
+			t.Errorf("%.40q: %v, want %s", raw, err, want)
+		}
+	}
+	var many []string
+	for i := range 10_000 {
+		many = append(many, fmt.Sprint("x:", i))
+	}
+	if _, err := Requested(c, strings.Join(many, " ")); err == nil || len(err.Error()) > 200 {
+		t.Errorf("many: %.200v", err)
 	}
 }
 
