@@ -1,12 +1,14 @@
 package keyring
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // FileName is the keyring's name in the data directory.
@@ -15,48 +17,138 @@ const FileName = "keyring.json"
 // Open reads keyring.json in dir, or makes it (mode 0600) when there is none and mayCreate
 // says so. mayCreate is asked only then; its error is returned as it is.
 func Open(dir string, mayCreate func() error) (*Keyring, error) {
-	path := filepath.Join(dir, FileName)
-	data, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		k, err := Parse(data)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		return k, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("read keyring: %w", err)
+	k, _, err := read(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, err
 	}
 	if err := mayCreate(); err != nil {
 		return nil, err
 	}
-	k, err := New(rand.Reader)
-	if err != nil {
+	if k, err = New(rand.Reader); err != nil {
 		return nil, err
 	}
-	data, err = k.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("encode keyring: %w", err)
-	}
-	if err := writeOnce(path, data); err != nil {
+	// Never over another one: a second process that starts at the same moment fails
+	// instead of replacing keys.
+	if err := write(dir, k, os.Link); err != nil {
 		return nil, fmt.Errorf("write keyring: %w", err)
 	}
 	return k, nil
 }
 
-// writeOnce writes the file whole and durably or not at all, and never over another one:
-// a second process that starts at the same moment fails instead of replacing keys.
-func writeOnce(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".keyring-*")
+// Change puts what change makes of the keyring in dir in its place. Of two processes that
+// change it at once the second one waits, and is given what the first one made. When change
+// fails its error is returned as it is, and nothing is written.
+func Change(dir string, change func(*Keyring) (*Keyring, error)) error {
+	unlock, err := lock(dir)
+	if err != nil {
+		return fmt.Errorf("lock keyring: %w", err)
+	}
+	defer unlock()
+	old, _, err := read(dir)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // linked by then, or worthless
+	next, err := change(old)
+	if err != nil {
+		return err
+	}
+	if err := write(dir, next, replace); err != nil {
+		return fmt.Errorf("write keyring: %w", err)
+	}
+	return nil
+}
+
+// Follower reads keyring.json again for a process that uses it.
+type Follower struct {
+	dir  string
+	keys *Keyring
+	data []byte // what was read last
+}
+
+// Follow follows the keyring in dir, which was read as keys.
+func Follow(dir string, keys *Keyring) *Follower { return &Follower{dir: dir, keys: keys} }
+
+// Reload returns the keyring if the file is not what it was, else nil. A file that cannot
+// be used is an error; what was returned last stays in force.
+func (f *Follower) Reload() (*Keyring, error) {
+	k, data, err := read(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(data, f.data) {
+		return nil, nil //nolint:nilnil // nothing new, as documented
+	}
+	if k.Fingerprint() != f.keys.Fingerprint() || k.Installation != f.keys.Installation {
+		return nil, fmt.Errorf("%s is that of another installation: restore the matching file from a backup", filepath.Join(f.dir, FileName))
+	}
+	f.data = data
+	return k, nil
+}
+
+func read(dir string) (*Keyring, []byte, error) {
+	path := filepath.Join(dir, FileName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read keyring: %w", err)
+	}
+	k, err := Parse(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return k, data, nil
+}
+
+// write writes the file whole and durably or not at all; put gives it its name.
+func write(dir string, k *Keyring, put func(from, to string) error) error {
+	data, err := k.Marshal()
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, ".keyring-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }() // has its name by then, or is worthless
 	if _, err := tmp.Write(data); err != nil {
 		return errors.Join(err, tmp.Close())
 	}
 	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	return os.Link(tmp.Name(), path)
+	if err := put(tmp.Name(), filepath.Join(dir, FileName)); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// replace renames from over to and leaves the owner as it was: a server must go on reading
+// its keys after root has changed them.
+func replace(from, to string) error {
+	info, err := os.Stat(to)
+	if err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
+		if err := os.Chown(from, int(owner.Uid), int(owner.Gid)); err != nil {
+			return fmt.Errorf("keep the owner: %w; run this as the owner of the file", err)
+		}
+	}
+	return os.Rename(from, to)
+}
+
+// lock keeps other processes from changing the keyring until unlock. It ends with the
+// process, however that ends.
+func lock(dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return func() { _ = d.Close() }, nil
 }

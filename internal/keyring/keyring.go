@@ -2,8 +2,9 @@
 // time and randomness are passed in, and it never prints a key.
 //
 // The root key does not rotate; labels derive from it the keys for digests and look-ups
-// (RFC 5869), so that keyed hashes in the store outlive the rotation of token keys.
-// File reads and writes keyring.json.
+// (RFC 5869), so that keyed hashes in the store outlive the rotation of token keys. Those
+// go from next over current to retired (lifecycle.go). file.go reads, changes and follows
+// keyring.json.
 package keyring
 
 import (
@@ -14,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,19 +28,27 @@ const keySize = 32
 type Keyring struct {
 	Installation string // random UUID, made once
 	root         []byte
-	tokens       []TokenKey // the first one signs; all of them verify
-}
-
-// TokenKey authenticates opaque tokens.
-type TokenKey struct {
-	ID  [4]byte // the first bytes of SHA-256 over HKDF(key, "kid")
-	Key model.Sensitive
+	tokens       Line // authenticate opaque tokens
 }
 
 type file struct {
-	Installation string   `json:"installation"`
-	Root         []byte   `json:"root"`
-	TokenKeys    [][]byte `json:"tokenKeys"`
+	Installation string    `json:"installation"`
+	Root         []byte    `json:"root"`
+	TokenKeys    []fileKey `json:"tokenKeys"` // the oldest first
+}
+
+type fileKey struct {
+	Key   []byte    `json:"key"`
+	Since time.Time `json:"since,omitzero"`
+}
+
+// UnmarshalJSON also reads a bare key: before keys could rotate the only one was written so.
+func (k *fileKey) UnmarshalJSON(data []byte) error {
+	if data[0] == '"' {
+		return json.Unmarshal(data, &k.Key)
+	}
+	type plain fileKey
+	return json.Unmarshal(data, (*plain)(k))
 }
 
 // New makes a keyring from random.
@@ -47,13 +57,36 @@ func New(random io.Reader) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make installation id: %w", err)
 	}
-	f := file{Installation: id.String(), Root: make([]byte, keySize), TokenKeys: [][]byte{make([]byte, keySize)}}
-	for _, key := range [][]byte{f.Root, f.TokenKeys[0]} {
-		if _, err := io.ReadFull(random, key); err != nil {
-			return nil, fmt.Errorf("make key: %w", err)
-		}
+	root, err := newSecret(random)
+	if err != nil {
+		return nil, err
 	}
-	return f.keyring()
+	first, err := newTokenKey(random, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	return &Keyring{Installation: id.String(), root: root, tokens: Line{first}}, nil
+}
+
+func newSecret(random io.Reader) ([]byte, error) {
+	secret := make([]byte, keySize)
+	if _, err := io.ReadFull(random, secret); err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	return secret, nil
+}
+
+func newTokenKey(random io.Reader, since time.Time) (Key, error) {
+	secret, err := newSecret(random)
+	if err != nil {
+		return Key{}, err
+	}
+	return tokenKey(secret, since), nil
+}
+
+func tokenKey(secret []byte, since time.Time) Key {
+	sum := sha256.Sum256(derive(secret, "kid"))
+	return Key{ID: [4]byte(sum[:4]), Secret: model.NewSensitive(secret), Since: since}
 }
 
 // Parse reads what Marshal wrote. Its errors never contain a key.
@@ -69,7 +102,7 @@ func Parse(data []byte) (*Keyring, error) {
 func (k *Keyring) Marshal() ([]byte, error) {
 	f := file{Installation: k.Installation, Root: k.root}
 	for _, t := range k.tokens {
-		f.TokenKeys = append(f.TokenKeys, t.Key.Reveal())
+		f.TokenKeys = append(f.TokenKeys, fileKey{t.Secret.Reveal(), t.Since})
 	}
 	return json.MarshalIndent(f, "", "  ")
 }
@@ -79,12 +112,17 @@ func (f file) keyring() (*Keyring, error) {
 		return nil, errors.New("keyring is incomplete; restore it from a backup")
 	}
 	k := &Keyring{Installation: f.Installation, root: f.Root}
-	for _, key := range f.TokenKeys {
-		if len(key) != keySize {
+	for i, t := range f.TokenKeys {
+		if len(t.Key) != keySize {
 			return nil, errors.New("keyring has a key of the wrong size; restore it from a backup")
 		}
-		sum := sha256.Sum256(derive(key, "kid"))
-		k.tokens = append(k.tokens, TokenKey{ID: [4]byte(sum[:4]), Key: model.NewSensitive(key)})
+		if i > 0 {
+			if !t.Since.After(f.TokenKeys[i-1].Since) {
+				return nil, errors.New("keyring has keys out of order; restore it from a backup")
+			}
+			k.tokens[i-1].Until = t.Since
+		}
+		k.tokens = append(k.tokens, tokenKey(t.Key, t.Since))
 	}
 	return k, nil
 }
@@ -100,8 +138,8 @@ func (k *Keyring) DigestKey() model.Sensitive { return k.Derive("digest") }
 // LookupKey is the key under which codes and session ids are hashed in the store.
 func (k *Keyring) LookupKey() model.Sensitive { return k.Derive("lookup") }
 
-// TokenKeys returns the keys of opaque tokens; the first one signs, all of them verify.
-func (k *Keyring) TokenKeys() []TokenKey { return k.tokens }
+// TokenKeys returns the keys of opaque tokens; all of them verify.
+func (k *Keyring) TokenKeys() Line { return k.tokens }
 
 // Fingerprint identifies the root key without telling it.
 func (k *Keyring) Fingerprint() string {

@@ -36,7 +36,7 @@ func TestKeyringSurvivesItsFile(t *testing.T) {
 	}
 	if read.Installation != made.Installation || read.Fingerprint() != made.Fingerprint() ||
 		!read.LookupKey().Equal(made.LookupKey()) || !read.DigestKey().Equal(made.DigestKey()) ||
-		read.TokenKeys()[0].ID != made.TokenKeys()[0].ID || !read.TokenKeys()[0].Key.Equal(made.TokenKeys()[0].Key) {
+		read.TokenKeys()[0].ID != made.TokenKeys()[0].ID || !read.TokenKeys()[0].Secret.Equal(made.TokenKeys()[0].Secret) {
 		t.Error("the keyring that was read differs from the one that was made")
 	}
 	info, err := os.Stat(filepath.Join(dir, FileName))
@@ -104,7 +104,7 @@ func TestPrintingAKeyringShowsNoKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	printed := fmt.Sprintf("%v %+v %#v %s", k, k, k, k) + string(asJSON) + log.String() + fmt.Sprintf("%v %+v %#v", k.TokenKeys(), k.TokenKeys(), k.TokenKeys())
-	for _, key := range [][]byte{k.root, k.TokenKeys()[0].Key.Reveal()} {
+	for _, key := range [][]byte{k.root, k.TokenKeys()[0].Secret.Reveal()} {
 		for _, form := range []string{string(key), hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key), strings.Trim(fmt.Sprintf("%v", key), "[]")} {
 			if strings.Contains(printed, form) {
 				t.Errorf("a key was printed:\n%s", printed)

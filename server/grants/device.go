@@ -87,7 +87,7 @@ func (p *Pipeline) redeemDevice(ctx context.Context, r *Request, hash []byte, d 
 	p.paces.forget(d.Hash)
 	got := redemption{grant: &g, user: standing.User, scopes: scopes}
 	if g.Generation > 0 {
-		got.refresh = p.Tokens.MintRefresh(g.ID, g.Generation, g.Seed)
+		got.refresh = p.Tokens.MintRefresh(g.ID, g.Generation, g.Seed, r.Now)
 	}
 	return got, nil
 }

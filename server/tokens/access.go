@@ -39,11 +39,13 @@ func NewSerial() (serial [12]byte) {
 	return serial
 }
 
-// MintAccess returns the text of an access token. Times are kept in milliseconds.
+// MintAccess returns the text of an access token, under the key of the time at which it is
+// issued. Times are kept in milliseconds. It lives for keyring.LongestAccess at most.
 func (m *Minter) MintAccess(a *Access) string {
 	var room [512]byte
+	key := m.signing(a.IssuedAt)
 	b := append(room[:0], version)
-	b = append(b, m.signing.id[:]...)
+	b = append(b, key.id[:]...)
 	if a.OfGrant() {
 		b = append(b, kindGrant)
 		b = append(b, a.GrantID[:]...)
@@ -56,7 +58,7 @@ func (m *Minter) MintAccess(a *Access) string {
 	b = appendMillis(b, a.ExpiresAt)
 	b = appendText(b, a.Scopes.String())
 	b = appendText(b, a.Audience)
-	return m.seal(m.signing, AccessPrefix, b, nil)
+	return m.seal(key, AccessPrefix, b, nil)
 }
 
 // ParseAccess reads an access token of this issuer; ok is false for any text that
@@ -84,7 +86,9 @@ func (m *Minter) ParseAccess(text string) (a *Access, ok bool) {
 		a.Scopes = oauth.ScopeSet(strings.Split(scopes, " ")) // sorted when it was minted
 	}
 	a.Audience = r.text()
-	return a, !r.bad && len(r.rest) == 0
+	// A key that leaks long after it retired makes no tokens that live.
+	late := !key.lastExpiry.IsZero() && a.ExpiresAt.After(key.lastExpiry)
+	return a, !late && !r.bad && len(r.rest) == 0
 }
 
 // A UID is nearly always a UUID: 0 and 16 bytes. Any other text: its length and its bytes.

@@ -3,6 +3,7 @@ package tokens
 import (
 	"encoding/binary"
 	"math"
+	"time"
 )
 
 // refreshSize: version, key id, grant id, generation.
@@ -18,10 +19,10 @@ type Refresh struct {
 	key          *macKey
 }
 
-// MintRefresh returns the refresh token of a generation of a grant: the same text for the
-// same generation, key and seed.
-func (m *Minter) MintRefresh(grantID [16]byte, generation int64, seed []byte) string {
-	return m.mintRefresh(m.signing, grantID, generation, seed)
+// MintRefresh returns the refresh token of a generation of a grant, under the key of the
+// time at which it is made: the same text for the same generation, key and seed.
+func (m *Minter) MintRefresh(grantID [16]byte, generation int64, seed []byte, at time.Time) string {
+	return m.mintRefresh(m.signing(at), grantID, generation, seed)
 }
 
 func (m *Minter) mintRefresh(k *macKey, grantID [16]byte, generation int64, seed []byte) string {
@@ -32,7 +33,7 @@ func (m *Minter) mintRefresh(k *macKey, grantID [16]byte, generation int64, seed
 }
 
 // Successor returns the refresh token after r, under the key of r: asked twice across a
-// rotation of keys it is still the same text.
+// rotation of keys it is still the same text. So a grant keeps the key that it began under.
 func (m *Minter) Successor(r *Refresh, seed []byte) string {
 	return m.mintRefresh(r.key, r.GrantID, r.Generation+1, seed)
 }

@@ -15,6 +15,8 @@ import (
 	"hash/crc32"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -34,33 +36,55 @@ const (
 	textLimit = 32 << 10
 )
 
-// Minter makes tokens with the first key of a keyring and reads those of all its keys. It
-// is safe for concurrent use.
+// Minter makes tokens with the current key of a keyring and reads those of all its keys.
+// It is safe for concurrent use.
 type Minter struct {
-	issuer  string
-	signing *macKey
-	keys    map[[keyIDSize]byte]*macKey
-	lookup  model.Sensitive // hashes the codes that the store knows
+	issuer string
+	keys   atomic.Pointer[keySet]
+	lookup model.Sensitive // hashes the codes that the store knows
+}
+
+// keySet is never changed after it was made.
+type keySet struct {
+	line keyring.Line
+	macs []*macKey // of the keys in line
+	byID map[[keyIDSize]byte]*macKey
 }
 
 // macKey keeps keyed HMAC states, which are dearer to make than to reset.
 type macKey struct {
-	id     [keyIDSize]byte
-	states sync.Pool
+	id         [keyIDSize]byte
+	lastExpiry time.Time // of the access tokens that it has signed; zero: it signs
+	states     sync.Pool
 }
 
 // NewMinter returns a Minter for the tokens of an issuer.
 func NewMinter(issuer string, keys *keyring.Keyring) *Minter {
-	m := &Minter{issuer: issuer, keys: map[[keyIDSize]byte]*macKey{}, lookup: keys.LookupKey()}
-	for _, k := range keys.TokenKeys() {
-		mk := &macKey{id: k.ID}
-		mk.states.New = func() any { return hmac.New(sha256.New, k.Key.Reveal()) }
-		m.keys[k.ID] = mk
-		if m.signing == nil {
-			m.signing = mk
-		}
-	}
+	m := &Minter{issuer: issuer, lookup: keys.LookupKey()}
+	m.Use(keys)
 	return m
+}
+
+// Use takes the keys of tokens from another state of the same keyring. What was minted
+// under a key that is not in it is dead.
+func (m *Minter) Use(keys *keyring.Keyring) {
+	set := &keySet{line: keys.TokenKeys(), byID: map[[keyIDSize]byte]*macKey{}}
+	for _, k := range set.line {
+		mac := &macKey{id: k.ID}
+		mac.states.New = func() any { return hmac.New(sha256.New, k.Secret.Reveal()) }
+		if !k.Until.IsZero() {
+			mac.lastExpiry = k.Until.Add(keyring.LongestAccess)
+		}
+		set.macs = append(set.macs, mac)
+		set.byID[k.ID] = mac
+	}
+	m.keys.Store(set)
+}
+
+// signing is the key that signs at a time.
+func (m *Minter) signing(at time.Time) *macKey {
+	set := m.keys.Load()
+	return set.macs[set.line.Current(at)]
 }
 
 // appendMAC appends HMAC-SHA-256, in full, over prefix, issuer, payload and seed. The zero
@@ -99,7 +123,7 @@ func (m *Minter) open(prefix, text string) (payload, mac []byte, key *macKey, ok
 		return nil, nil, nil, false
 	}
 	payload, mac = raw[:end-sha256.Size], raw[end-sha256.Size:end]
-	key = m.keys[[keyIDSize]byte(payload[1:])]
+	key = m.keys.Load().byID[[keyIDSize]byte(payload[1:])]
 	return payload, mac, key, key != nil
 }
 

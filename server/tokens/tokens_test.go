@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -87,26 +86,10 @@ func TestTokensOfOtherKeysAndIssuersAreRefused(t *testing.T) {
 	}
 }
 
-// rotated returns a keyring with a new key before the old ones, as an operator leaves it
-// while tokens of the old one live.
+// rotated returns the keyring after a rotation whose next key signs at noon.
 func rotated(t *testing.T, old *keyring.Keyring) *keyring.Keyring {
 	t.Helper()
-	data, err := old.Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var f map[string]any
-	if err := json.Unmarshal(data, &f); err != nil {
-		t.Fatal(err)
-	}
-	keys, _ := f["tokenKeys"].([]any)
-	fresh := make([]byte, 32)
-	_, _ = rand.Read(fresh)
-	f["tokenKeys"] = append([]any{fresh}, keys...)
-	if data, err = json.Marshal(f); err != nil {
-		t.Fatal(err)
-	}
-	k, err := keyring.Parse(data)
+	k, err := old.Rotate(rand.Reader, noon.Add(-keyring.Lead))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,16 +116,78 @@ func TestTheNewKeySignsAndTheOldOneStillVerifies(t *testing.T) {
 		t.Error("the old key signs")
 	}
 
-	kept := before.MintRefresh(id, 3, seed)
+	kept := before.MintRefresh(id, 3, seed, noon)
 	r, ok := after.ParseRefresh(kept)
 	if !ok || !after.Authentic(r, seed) {
 		t.Fatal("a refresh token of the old key is refused")
 	}
-	if after.Successor(r, seed) != before.MintRefresh(id, 4, seed) {
+	if after.Successor(r, seed) != before.MintRefresh(id, 4, seed, noon) {
 		t.Error("a lost answer is answered otherwise after the rotation of keys")
 	}
-	if _, ok := before.ParseRefresh(after.MintRefresh(id, 3, seed)); ok {
+	if _, ok := before.ParseRefresh(after.MintRefresh(id, 3, seed, noon)); ok {
 		t.Error("a refresh token under a key that is not known is read")
+	}
+}
+
+func TestANextKeyVerifiesButDoesNotSignBeforeItsTime(t *testing.T) {
+	first, err := keyring.New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, a := NewMinter("https://id.example", rotated(t, first)), sample()
+	old := NewMinter("https://id.example", first)
+	a.IssuedAt = noon.Add(-time.Millisecond)
+	early := m.MintAccess(&a)
+	if _, ok := old.ParseAccess(early); !ok {
+		t.Error("the next key signs before its time")
+	}
+	if m.MintRefresh(a.GrantID, 1, nil, a.IssuedAt) != old.MintRefresh(a.GrantID, 1, nil, noon) {
+		t.Error("the next key signs a refresh token before its time")
+	}
+	a.IssuedAt = noon
+	if _, ok := old.ParseAccess(m.MintAccess(&a)); ok {
+		t.Error("the next key does not take over at its time")
+	}
+}
+
+// A retired key has made nothing that outlives the longest access token; what says so
+// is forged with a key that leaked.
+func TestARetiredKeyMakesNoAccessTokensThatLive(t *testing.T) {
+	first, err := keyring.New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaked, m, a := NewMinter("https://id.example", first), NewMinter("https://id.example", rotated(t, first)), sample()
+	a.IssuedAt, a.ExpiresAt = noon.Add(-time.Millisecond), noon.Add(keyring.LongestAccess)
+	if _, ok := m.ParseAccess(leaked.MintAccess(&a)); !ok {
+		t.Error("the last and longest token of the retired key is refused")
+	}
+	a.ExpiresAt = a.ExpiresAt.Add(time.Millisecond)
+	if _, ok := m.ParseAccess(leaked.MintAccess(&a)); ok {
+		t.Error("a token that the retired key cannot have made is accepted")
+	}
+}
+
+func TestCompromisedKeysMakeAllTheirTokensDead(t *testing.T) {
+	first, err := keyring.New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, a := NewMinter("https://id.example", first), sample()
+	access, refresh := m.MintAccess(&a), m.MintRefresh(a.GrantID, 1, nil, noon)
+	replaced, err := rotated(t, first).Replace(rand.Reader, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Use(replaced)
+	if _, ok := m.ParseAccess(access); ok {
+		t.Error("an access token lives on")
+	}
+	if _, ok := m.ParseRefresh(refresh); ok {
+		t.Error("a refresh token lives on")
+	}
+	if _, ok := m.ParseAccess(m.MintAccess(&a)); !ok {
+		t.Error("a new token is refused")
 	}
 }
 
@@ -154,8 +199,8 @@ func TestKeyIDDoesNotChooseAnotherKey(t *testing.T) {
 	m, a := NewMinter("https://id.example", rotated(t, first)), sample()
 	text := m.MintAccess(&a)
 	raw, _ := decodeBase62(text[len(AccessPrefix):])
-	for _, k := range m.keys {
-		if k == m.signing {
+	for _, k := range m.keys.Load().macs {
+		if k == m.signing(noon) {
 			continue
 		}
 		copy(raw[1:], k.id[:])
@@ -168,7 +213,7 @@ func TestKeyIDDoesNotChooseAnotherKey(t *testing.T) {
 
 func TestRefreshTokenIsBoundToItsRow(t *testing.T) {
 	m, id, seed := minter(t), [16]byte{7}, []byte("seed of the row")
-	text := m.MintRefresh(id, 3, seed)
+	text := m.MintRefresh(id, 3, seed, noon)
 	r, ok := m.ParseRefresh(text)
 	if !ok || r.GrantID != id || r.Generation != 3 || !m.Authentic(r, seed) {
 		t.Fatalf("%+v %t", r, ok)
@@ -176,7 +221,7 @@ func TestRefreshTokenIsBoundToItsRow(t *testing.T) {
 	if m.Authentic(r, []byte("another seed")) {
 		t.Error("it is authentic for another row")
 	}
-	if m.Successor(r, seed) != m.MintRefresh(id, 4, seed) {
+	if m.Successor(r, seed) != m.MintRefresh(id, 4, seed, noon) {
 		t.Error("the successor is not the next generation's token")
 	}
 	for i := range len(text) {
@@ -221,7 +266,7 @@ func FuzzOnlyWhatWeMintedIsRead(f *testing.F) {
 	minted := m.MintAccess(&a)
 	f.Add(minted)
 	f.Add("gat_")
-	f.Add(m.MintRefresh([16]byte{}, 1, nil))
+	f.Add(m.MintRefresh([16]byte{}, 1, nil, noon))
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, ok := m.ParseAccess(text); ok && text != minted {
 			t.Errorf("%q is accepted", text)

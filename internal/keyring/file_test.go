@@ -1,0 +1,156 @@
+package keyring
+
+import (
+	"crypto/rand"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+func made(t *testing.T) (dir string, k *Keyring) {
+	t.Helper()
+	dir = t.TempDir()
+	k, err := Open(dir, func() error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, k
+}
+
+// addKey rotates as if the last rotation were long ago.
+func addKey(k *Keyring) (*Keyring, error) {
+	last := k.tokens[len(k.tokens)-1].Since
+	if last.IsZero() {
+		last = noon
+	}
+	return k.Rotate(rand.Reader, last)
+}
+
+func count(t *testing.T, dir string) int {
+	t.Helper()
+	k, err := Open(dir, func() error { return errors.New("it is gone") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(k.tokens)
+}
+
+func TestAChangeKeepsTheFileWholeAndSecret(t *testing.T) {
+	dir, _ := made(t)
+	if err := Change(dir, addKey); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, dir); n != 2 {
+		t.Errorf("%d keys", n)
+	}
+	info, err := os.Stat(filepath.Join(dir, FileName))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v (%v), want 0600", info.Mode(), err)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 1 {
+		t.Errorf("left %v behind", files)
+	}
+}
+
+func TestARefusedChangeWritesNothing(t *testing.T) {
+	dir, _ := made(t)
+	no := errors.New("no")
+	if err := Change(dir, func(*Keyring) (*Keyring, error) { return nil, no }); !errors.Is(err, no) {
+		t.Errorf("got %v", err)
+	}
+	if n := count(t, dir); n != 1 {
+		t.Errorf("%d keys", n)
+	}
+	if err := Change(t.TempDir(), addKey); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a keyring: got %v", err)
+	}
+}
+
+const changedDir = "GATEHOUSE_TEST_CHANGED_DIR"
+
+// Processes of TestProcessesThatChangeAtOnceLoseNoKey.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(changedDir); dir != "" {
+		for range 10 {
+			if err := Change(dir, addKey); err != nil {
+				_, _ = os.Stderr.WriteString(err.Error())
+				os.Exit(1)
+			}
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestProcessesThatChangeAtOnceLoseNoKey(t *testing.T) {
+	dir, _ := made(t)
+	var all []*exec.Cmd
+	for range 3 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), changedDir+"="+dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, cmd)
+	}
+	for _, cmd := range all {
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := count(t, dir); n != 31 {
+		t.Errorf("%d keys, want 31", n)
+	}
+}
+
+func TestAFollowerSeesEachChangeOnceAndKeepsTheLastGoodKeys(t *testing.T) {
+	dir, k := made(t)
+	path := filepath.Join(dir, FileName)
+	f := Follow(dir, k)
+	reload := func(want int, fails bool) {
+		t.Helper()
+		got, err := f.Reload()
+		if (err != nil) != fails {
+			t.Fatalf("error %v", err)
+		}
+		keys := 0 // nothing new
+		if got != nil {
+			keys = len(got.tokens)
+		}
+		if keys != want {
+			t.Fatalf("%d keys, want %d", keys, want)
+		}
+	}
+	reload(1, false)
+	reload(0, false)
+	if err := Change(dir, addKey); err != nil {
+		t.Fatal(err)
+	}
+	reload(2, false)
+	reload(0, false)
+
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := newKeyring(t).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string][]byte{"cut off": good[:len(good)/2], "of another installation": other} {
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(name, err)
+		}
+		reload(0, true)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	reload(0, true)
+	if err := os.WriteFile(path, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reload(0, false)
+}
