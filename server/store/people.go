@@ -15,12 +15,18 @@ const (
 	selectUser = `SELECT u.id, u.email, u.name, u.password_hash, u.disabled, u.created_at,
 		COALESCE(p.proven_by, ''), COALESCE(p.proven_at, 0)
 		FROM users u LEFT JOIN email_proofs p ON p.address = u.email`
-	selectUserByID    = selectUser + ` WHERE u.id = $1`
-	selectUserByEmail = selectUser + ` WHERE u.email = $1`
-	selectUsers       = selectUser + ` ORDER BY u.email`
+	selectUserByID    = selectUser + ` WHERE u.id = $1 AND u.deleted_at = 0`
+	selectUserByEmail = selectUser + ` WHERE u.email = $1 AND u.deleted_at = 0`
+	selectUsers       = selectUser + ` WHERE u.deleted_at = 0 ORDER BY u.email`
 
-	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1`
-	updateDisabled = `UPDATE users SET disabled = $2 WHERE id = $1`
+	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1 AND deleted_at = 0`
+	updateDisabled = `UPDATE users SET disabled = $2 WHERE id = $1 AND deleted_at = 0`
+
+	deleteEmailProof = `DELETE FROM email_proofs WHERE address = (SELECT email FROM users WHERE id = $1)`
+	// The row stays, disabled: its ID is never free again (OpenID Connect Core section 2:
+	// sub is never reassigned), and whatever asks notDisabled refuses it.
+	deleteUser = `UPDATE users SET email = id, name = '', password_hash = '', disabled = 1, created_at = 0, deleted_at = $2
+		WHERE id = $1 AND deleted_at = 0`
 
 	deleteSessionsOfUser = `DELETE FROM sessions WHERE user_id = $1`
 	denyDevicesOfUser    = `UPDATE device_codes SET state = 'denied'
@@ -35,18 +41,33 @@ const (
 
 // CreateUser adds an account. ErrConflict: the address is taken.
 func (db *DB) CreateUser(ctx context.Context, u User, ev Event) error {
+	return db.CreateUsers(ctx, []User{u}, ev)
+}
+
+// CreateUsers adds all accounts or none; each leaves the event, with its ID as target.
+// ErrConflict: an address is taken.
+func (db *DB) CreateUsers(ctx context.Context, users []User, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
-		_, err := t.exec(insertUser, u.ID, u.Email, u.Name, u.PasswordHash, number(u.Disabled), millis(u.CreatedAt))
-		if err != nil {
-			return err
-		}
-		if u.EmailProvenBy != "" {
-			if _, err := t.exec(insertEmailProof, u.Email, u.EmailProvenBy, millis(u.EmailProvenAt)); err != nil {
+		for _, u := range users {
+			if err := t.createUser(u); err != nil {
+				return err
+			}
+			ev.Target = u.ID
+			if err := t.record(ev); err != nil {
 				return err
 			}
 		}
-		return t.record(ev)
+		return nil
 	})
+}
+
+func (t *tx) createUser(u User) error {
+	_, err := t.exec(insertUser, u.ID, u.Email, u.Name, u.PasswordHash, number(u.Disabled), millis(u.CreatedAt))
+	if err != nil || u.EmailProvenBy == "" {
+		return err
+	}
+	_, err = t.exec(insertEmailProof, u.Email, u.EmailProvenBy, millis(u.EmailProvenAt))
+	return err
 }
 
 // User finds an account by its ID.
@@ -89,7 +110,7 @@ func (db *DB) SetDisabled(ctx context.Context, userID string, disabled bool, ev 
 			return err
 		}
 		if disabled {
-			if err := t.endEverythingOf(userID, ev.Time); err != nil {
+			if err := t.endEverythingOf(userID, ev.Time, "account disabled"); err != nil {
 				return err
 			}
 		}
@@ -97,14 +118,35 @@ func (db *DB) SetDisabled(ctx context.Context, userID string, disabled bool, ev 
 	})
 }
 
-func (t *tx) endEverythingOf(userID string, at time.Time) error {
+// DeleteUser forgets a person: sessions end, grants are revoked, approvals that no device
+// has redeemed are taken back, and address, name, password and proofs go. The ID is never
+// used again; the address is free for another account, which inherits nothing.
+func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
+	return db.write(ctx, func(t *tx) error {
+		if _, err := t.exec(deleteEmailProof, userID); err != nil {
+			return err
+		}
+		if err := t.one(ErrNotFound, deleteUser, userID, millis(ev.Time)); err != nil {
+			return err
+		}
+		if err := t.changed(ev.Time, userChanged, []byte(userID)); err != nil {
+			return err
+		}
+		if err := t.endEverythingOf(userID, ev.Time, "account deleted"); err != nil {
+			return err
+		}
+		return t.record(ev)
+	})
+}
+
+func (t *tx) endEverythingOf(userID string, at time.Time, reason string) error {
 	if _, err := t.exec(deleteSessionsOfUser, userID); err != nil {
 		return err
 	}
 	if err := t.changedAll(at, deviceChanged, denyDevicesOfUser, userID); err != nil {
 		return err
 	}
-	return t.changedAll(at, grantChanged, revokeGrantsOfUser, userID, millis(at), "account disabled")
+	return t.changedAll(at, grantChanged, revokeGrantsOfUser, userID, millis(at), reason)
 }
 
 // changedAll runs a statement that returns the identifiers of what it changed.

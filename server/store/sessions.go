@@ -10,11 +10,15 @@ const (
 		(hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE $3` + notDisabled
 
-	selectSession = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent
-		FROM sessions WHERE hash = $1`
+	selectSessions = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent
+		FROM sessions`
+	selectSession        = selectSessions + ` WHERE hash = $1`
+	selectSessionsOfUser = selectSessions + ` WHERE user_id = $1 ORDER BY last_used_at DESC, id`
 
 	touchSession  = `UPDATE sessions SET last_used_at = $2 WHERE hash = $1`
 	deleteSession = `DELETE FROM sessions WHERE hash = $1 RETURNING id`
+
+	deleteSessionsByID = `DELETE FROM sessions WHERE user_id = $1 AND (id = $2 OR $2 = '') RETURNING id`
 
 	revokeGrantsOfSession = `UPDATE grants SET revoked_at = $2, revoked_reason = $3
 		WHERE session_id = $1 AND session_id <> '' AND revoked_at = 0 RETURNING id`
@@ -54,12 +58,44 @@ func (db *DB) EndSession(ctx context.Context, hash []byte, ev Event) error {
 		if err != nil || len(ended) == 0 {
 			return err
 		}
-		err = t.changedAll(ev.Time, grantChanged, revokeGrantsOfSession, string(ended[0]), millis(ev.Time), "session ended")
-		if err != nil {
-			return err
-		}
-		return t.record(ev)
+		return t.sessionEnded(string(ended[0]), ev)
 	})
+}
+
+// SessionsOf returns a person's sessions, the last used first. It does not judge their age.
+func (db *DB) SessionsOf(ctx context.Context, userID string) ([]Session, error) {
+	return all(ctx, db, scanSession, selectSessionsOfUser, userID)
+}
+
+// EndSessionsOf ends the person's session with this ID, or all of them for the empty ID,
+// like EndSession, and reports how many there were. Each leaves the event, with its ID as
+// target.
+func (db *DB) EndSessionsOf(ctx context.Context, userID, id string, ev Event) (int, error) {
+	count := 0
+	err := db.write(ctx, func(t *tx) error {
+		ended, err := t.ids(deleteSessionsByID, userID, id)
+		for _, session := range ended {
+			ev.Target = string(session)
+			if err := t.sessionEnded(ev.Target, ev); err != nil {
+				return err
+			}
+		}
+		count = len(ended)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return count, nil
+}
+
+// sessionEnded revokes the grants bound to a session that is gone.
+func (t *tx) sessionEnded(id string, ev Event) error {
+	err := t.changedAll(ev.Time, grantChanged, revokeGrantsOfSession, id, millis(ev.Time), "session ended")
+	if err != nil {
+		return err
+	}
+	return t.record(ev)
 }
 
 func scanSession(s scanner) (found Session, err error) {

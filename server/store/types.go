@@ -20,7 +20,7 @@ type User struct {
 	ID           string // "usr_" and 22 characters
 	Email        string // lower-cased; unique
 	Name         string
-	PasswordHash string // argon2id in PHC format; empty: no password
+	PasswordHash string // argon2id in PHC format, or an imported bcrypt hash; empty: no password
 	Disabled     bool
 	CreatedAt    time.Time
 	// EmailProvenBy says who proved that the address is theirs ("operator"); empty: nobody.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -87,5 +88,10 @@ func cacheSeesOthers(t *testing.T, open Open) {
 		grant, err := c.Grant(ctx, g.ID)
 		must(t, err)
 		return who.Disabled && !grant.RevokedAt.IsZero()
+	})
+	must(t, there.DeleteUser(ctx, u.ID, Act("user.deleted")))
+	within(t, store.MaxStale, "an account deleted elsewhere is not found here", func() bool {
+		_, err := c.User(ctx, u.ID)
+		return errors.Is(err, store.ErrNotFound)
 	})
 }

@@ -1,0 +1,146 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+// account makes an account; it is not inserted.
+func account(id, email string) store.User {
+	return store.User{
+		ID: id, Email: email, Name: "Grace Hopper", PasswordHash: "$2b$", Disabled: true, CreatedAt: Noon,
+		EmailProvenBy: "operator", EmailProvenAt: Noon,
+	}
+}
+
+func createdTogether(t *testing.T, db *store.DB) {
+	taken := Person(t, db)
+	before := events(t, db)
+	some := []store.User{account("usr_1", "1@example.com"), account("usr_2", taken.Email), account("usr_3", "3@example.com")}
+	wantErr(t, "with an address that is taken", db.CreateUsers(t.Context(), some, Act("user.imported")), store.ErrConflict)
+	_, err := db.User(t.Context(), "usr_1")
+	wantErr(t, "the one before it", err, store.ErrNotFound)
+	same(t, "events of a refused act", events(t, db)-before, 0)
+
+	some[1].Email = "2@example.com"
+	must(t, db.CreateUsers(t.Context(), some, Act("user.imported")))
+	for _, u := range some {
+		got, err := db.User(t.Context(), u.ID)
+		must(t, err)
+		same(t, u.ID, got, u)
+	}
+	newest, err := db.Events(t.Context(), 3)
+	must(t, err)
+	same(t, "targets", []string{newest[2].Target, newest[1].Target, newest[0].Target}, []string{"usr_1", "usr_2", "usr_3"})
+}
+
+// deletingForgets is what disabling does, and the person is gone.
+func deletingForgets(t *testing.T, db *store.DB) {
+	u, neighbour := Person(t, db), Person(t, db)
+	s, kept := SessionOf(u), SessionOf(neighbour)
+	must(t, db.CreateSession(t.Context(), s, Act("session.created")))
+	must(t, db.CreateSession(t.Context(), kept, Act("session.created")))
+	g, keptGrant := Granted(t, db, u, GrantOf(u)), Granted(t, db, neighbour, GrantOf(neighbour))
+	d := Approved(t, db, u)
+	before := events(t, db)
+
+	must(t, db.DeleteUser(t.Context(), u.ID, Act("user.deleted")))
+
+	same(t, "events", events(t, db)-before, 1)
+	_, err := db.User(t.Context(), u.ID)
+	wantErr(t, "by ID", err, store.ErrNotFound)
+	for _, address := range []string{u.Email, u.ID, ""} {
+		_, err = db.UserByEmail(t.Context(), address)
+		wantErr(t, "by address", err, store.ErrNotFound)
+	}
+	all, err := db.Users(t.Context())
+	must(t, err)
+	same(t, "who is left", all, []store.User{neighbour})
+	_, err = db.Session(t.Context(), s.Hash)
+	wantErr(t, "the session", err, store.ErrNotFound)
+	revoked, err := db.Grant(t.Context(), g.ID)
+	must(t, err)
+	same(t, "why the grant ended", revoked.RevokedReason, "account deleted")
+	code, err := db.DeviceCode(t.Context(), d.Hash)
+	must(t, err)
+	same(t, "the approval", code.State, store.DeviceDenied)
+
+	_, err = db.Session(t.Context(), kept.Hash)
+	must(t, err)
+	other, err := db.Grant(t.Context(), keptGrant.ID)
+	must(t, err)
+	same(t, "a neighbour's grant", other, keptGrant)
+}
+
+func deletedIsNeverUsed(t *testing.T, db *store.DB) {
+	u := Person(t, db)
+	must(t, db.DeleteUser(t.Context(), u.ID, Act("user.deleted")))
+	before := events(t, db)
+	wantErr(t, "delete again", db.DeleteUser(t.Context(), u.ID, Act("user.deleted")), store.ErrNotFound)
+	wantErr(t, "enable", db.SetDisabled(t.Context(), u.ID, false, Act("user.enabled")), store.ErrNotFound)
+	wantErr(t, "password", db.SetPassword(t.Context(), u.ID, "$new$", Act("user.password")), store.ErrNotFound)
+	wantErr(t, "session", db.CreateSession(t.Context(), SessionOf(u), Act("session.created")), store.ErrConflict)
+	wantErr(t, "the same ID", db.CreateUser(t.Context(), account(u.ID, "other@example.com"), Act("user.created")), store.ErrConflict)
+	d := Pending()
+	must(t, db.CreateDeviceCode(t.Context(), d))
+	err := db.ApproveDeviceCode(t.Context(), d.Hash, Noon, ApprovalOf(u), Act("device.approved"))
+	wantErr(t, "approval", err, store.ErrConflict)
+	same(t, "events of refused acts", events(t, db)-before, 0)
+	wantErr(t, "somebody unknown", db.DeleteUser(t.Context(), "usr_x", Act("user.deleted")), store.ErrNotFound)
+}
+
+func freedAddress(t *testing.T, db *store.DB) {
+	u := Person(t, db)
+	g := Granted(t, db, u, GrantOf(u))
+	must(t, db.DeleteUser(t.Context(), u.ID, Act("user.deleted")))
+	next := account("usr_next", u.Email)
+	next.EmailProvenBy, next.EmailProvenAt = "", time.Time{}
+	must(t, db.CreateUser(t.Context(), next, Act("user.created")))
+	got, err := db.UserByEmail(t.Context(), u.Email)
+	must(t, err)
+	same(t, "without proof of its own", got, next)
+	old, err := db.Grant(t.Context(), g.ID)
+	must(t, err)
+	if old.UserID != u.ID || old.RevokedAt.IsZero() {
+		t.Errorf("the old grant is of %s, revoked at %v", old.UserID, old.RevokedAt)
+	}
+	must(t, db.DeleteUser(t.Context(), next.ID, Act("user.deleted"))) // two of the same address
+}
+
+func sessionsOfAPerson(t *testing.T, db *store.DB) {
+	ctx, u, neighbour := t.Context(), Person(t, db), Person(t, db)
+	first, second, foreign := SessionOf(u), SessionOf(u), SessionOf(neighbour)
+	second.LastUsedAt = Noon.Add(time.Minute)
+	for _, s := range []store.Session{first, second, foreign} {
+		must(t, db.CreateSession(ctx, s, Act("session.created")))
+	}
+	bound := GrantOf(u)
+	bound.SessionID = first.ID
+	Granted(t, db, u, bound)
+	got, err := db.SessionsOf(ctx, u.ID)
+	must(t, err)
+	same(t, "the last used first", got, []store.Session{second, first})
+
+	before := events(t, db)
+	for _, id := range []string{foreign.ID, "ses_x"} {
+		n, err := db.EndSessionsOf(ctx, u.ID, id, Act("session.ended"))
+		must(t, err)
+		same(t, "ended by "+id, n, 0)
+	}
+	n, err := db.EndSessionsOf(ctx, u.ID, first.ID, Act("session.ended"))
+	must(t, err)
+	same(t, "ended", n, 1)
+	grant, err := db.Grant(ctx, bound.ID)
+	must(t, err)
+	same(t, "why its grant ended", grant.RevokedReason, "session ended")
+	third := SessionOf(u)
+	must(t, db.CreateSession(ctx, third, Act("session.created")))
+	n, err = db.EndSessionsOf(ctx, u.ID, "", Act("session.ended"))
+	must(t, err)
+	same(t, "all that were left", n, 2)
+	same(t, "events", events(t, db)-before, 4)
+	_, err = db.Session(ctx, foreign.Hash)
+	must(t, err)
+}
