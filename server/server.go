@@ -164,6 +164,10 @@ func subtract(old *decide.World, next *model.Snapshot, now time.Time) *decide.Wo
 	return w
 }
 
+// UseKeys signs and verifies tokens with another state of the same keyring from the next
+// request on.
+func (s *Server) UseKeys(keys *keyring.Keyring) { s.tokens.Use(keys) }
+
 // Handler serves the public endpoints.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 

@@ -64,6 +64,21 @@ func openKeyring(ctx context.Context, dir string, db *store.DB) (*keyring.Keyrin
 	return keys, nil
 }
 
+// readKeyring reads the keyring that a server has made.
+func readKeyring(ctx context.Context, dir string, db *store.DB) (*keyring.Keyring, error) {
+	known, err := db.KnownKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read known keys: %w", err)
+	}
+	keys, err := keyring.Open(dir, func() error {
+		return fmt.Errorf("%s is missing; `gatehouse serve` makes it at its first start, later only a backup has it", filepath.Join(dir, keyring.FileName))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return keys, sameKeys(keys, known, dir)
+}
+
 func sameKeys(keys *keyring.Keyring, known []string, dir string) error {
 	if len(known) == 0 {
 		return nil

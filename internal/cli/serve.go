@@ -212,6 +212,7 @@ func (in *installation) run(ctx context.Context, public, ops net.Listener) error
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return in.server.Run(ctx) })
 	parts.Go(func() error { return in.source.Run(ctx) })
+	parts.Go(func() error { return in.followKeys(ctx) })
 	parts.Go(func() error { return serveHTTP(ctx, public, in.server.Handler()) })
 	parts.Go(func() error { return serveHTTP(ctx, ops, in.opsHandler()) })
 	parts.Go(func() error { return in.greet(ctx, public.Addr()) })

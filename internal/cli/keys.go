@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gatehouse-dev/gatehouse/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+func keysCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "List and rotate the keys that sign tokens",
+		Long: `Work on the keyring of a data directory. A server that uses the same directory may be
+running: it sees every change within a second. Keys are never shown.`,
+		Example: `  gatehouse keys list --data-dir /var/lib/gatehouse
+  gatehouse keys rotate --data-dir /var/lib/gatehouse`,
+	}
+	dataDir := dataDirFlag(cmd.PersistentFlags())
+	cmd.AddCommand(keysListCommand(dataDir), keysRotateCommand(dataDir))
+	return cmd
+}
+
+func keysListCommand(dataDir *string) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the keys and the state of each",
+		Long: `List the keys: next (known, signs later), current (signs), retired (verifies what it has
+signed). SINCE and UNTIL are when the state began and when it ends.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return usageError("--output: %q is neither text nor json", output)
+			}
+			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
+				keys, err := readKeyring(cmd.Context(), *dataDir, db)
+				if err != nil {
+					return err
+				}
+				states := keys.States(time.Now())
+				if output == "json" {
+					e := json.NewEncoder(cmd.OutOrStdout())
+					e.SetIndent("", "  ")
+					return e.Encode(states)
+				}
+				return printKeys(cmd.OutOrStdout(), states)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&output, "output", "text", "text or json")
+	return cmd
+}
+
+func keysRotateCommand(dataDir *string) *cobra.Command {
+	var compromised, yes bool
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Make a new key, which takes over from the current one",
+		Long: `Make a next key. It signs 10 minutes later; the key before it goes on verifying what it
+has signed, so no token ends.
+
+With --compromised the keys that exist are worth nothing any more, retired ones included,
+and a new one signs at once: every access token and refresh token ends.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
+				if _, err := readKeyring(cmd.Context(), *dataDir, db); err != nil {
+					return err
+				}
+				if compromised && !yes {
+					if err := confirmCompromised(cmd); err != nil {
+						return err
+					}
+				}
+				return rotateKeys(cmd, *dataDir, db, compromised)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&compromised, "compromised", false, "somebody may have read the keys: end every token at once")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask before --compromised")
+	return cmd
+}
+
+// rotateKeys changes the file first: when keys are compromised, ending them counts more
+// than telling of it.
+func rotateKeys(cmd *cobra.Command, dir string, db *store.DB, compromised bool) error {
+	ev := store.Event{Actor: "operator", Action: "keys.rotated", Outcome: "ok"}
+	var made keyring.Status
+	err := keyring.Change(dir, func(old *keyring.Keyring) (*keyring.Keyring, error) {
+		ev.Time = time.Now()
+		change := old.Rotate
+		if compromised {
+			change, ev.Reason = old.Replace, "compromised"
+		}
+		next, err := change(rand.Reader, ev.Time)
+		if err != nil {
+			return nil, err
+		}
+		states := next.States(ev.Time)
+		made = states[len(states)-1]
+		return next, nil
+	})
+	if err != nil {
+		return fmt.Errorf("rotate keys: %w", err)
+	}
+	out := cmd.OutOrStdout()
+	if compromised {
+		fmt.Fprintf(out, "key %s signs from now on; every token of the keys before it has ended\n", made.ID)
+	} else {
+		fmt.Fprintf(out, "key %s takes over at %s\n", made.ID, moment(made.Until))
+	}
+	ev.Target = made.ID
+	if err := db.Record(cmd.Context(), ev); err != nil {
+		return fmt.Errorf("the keys are rotated, but the audit log does not say so: %w", err)
+	}
+	return nil
+}
+
+// confirmCompromised says what will end, and asks.
+func confirmCompromised(cmd *cobra.Command) error {
+	fmt.Fprintln(cmd.ErrOrStderr(), `Every access token and refresh token ends at once: people sign in again on every device,
+and applications fetch new tokens. Sessions in browsers go on.`)
+	terminal, isFile := cmd.InOrStdin().(*os.File)
+	if !isFile || !term.IsTerminal(int(terminal.Fd())) {
+		return usageError("no terminal to ask for confirmation; nothing was changed; confirm with --yes")
+	}
+	fmt.Fprint(cmd.ErrOrStderr(), "Type yes to go on: ")
+	line, err := bufio.NewReader(terminal).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read confirmation: %w", err)
+	}
+	if strings.TrimSpace(line) != "yes" {
+		return errors.New("not confirmed; nothing was changed")
+	}
+	return nil
+}
+
+func printKeys(w io.Writer, states []keyring.Status) error {
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "ID\tSTATE\tSINCE\tUNTIL\tUSE")
+	for _, s := range states {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, moment(s.Since), moment(s.Until), s.Use)
+	}
+	return table.Flush()
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// followKeysEvery is how often a server reads its keyring: it acts on a change within a
+// second.
+const followKeysEvery = 500 * time.Millisecond
+
+// followKeys uses what keyring.json says now, until ctx ends. While the file cannot be used
+// the last good keys stay in force, which is logged once and shown by a metric.
+func (in *installation) followKeys(ctx context.Context) error {
+	readable := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "gatehouse_keyring_readable", Help: "1 if the keyring could be read; 0: the keys that were read last are used.",
+	})
+	in.registry.MustRegister(readable)
+	file := keyring.Follow(*in.dataDir, in.keys)
+	tick := time.NewTicker(followKeysEvery)
+	defer tick.Stop()
+	said := ""
+	for {
+		keys, err := file.Reload()
+		switch {
+		case err != nil:
+			readable.Set(0)
+			if said != err.Error() {
+				said = err.Error()
+				in.log.Error("keyring: the keys that were read last are used", "error", err)
+			}
+		default:
+			readable.Set(1)
+			said = ""
+		}
+		if keys != nil {
+			in.server.UseKeys(keys)
+			in.log.Info("keyring", "keys", keys.States(time.Now()))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-dev/gatehouse/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+func TestEveryRotationIsInTheAuditLog(t *testing.T) {
+	dir := t.TempDir()
+	db, err := openStore(t.Context(), dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := openKeyring(t.Context(), dir, db); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		var out, complaints bytes.Buffer
+		if code := Main(append([]string{"keys", "--data-dir", dir}, args...), strings.NewReader(""), &out, &complaints); code != exitOK {
+			t.Fatalf("%v: %d %s", args, code, complaints.String())
+		}
+		return out.String()
+	}
+	run("rotate")
+	run("rotate", "--compromised", "--yes")
+	events, err := db.Events(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []keyring.Status
+	if err := json.Unmarshal([]byte(run("list", "--output", "json")), &keys); err != nil || len(keys) != 1 {
+		t.Fatalf("%v, %v", keys, err)
+	}
+	want := []store.Event{
+		{Actor: "operator", Action: "keys.rotated", Target: keys[0].ID, Outcome: "ok", Reason: "compromised"},
+		{Actor: "operator", Action: "keys.rotated", Outcome: "ok"},
+	}
+	if len(events) != len(want) {
+		t.Fatalf("%d events", len(events))
+	}
+	want[1].Target = events[1].Target // gone since
+	for i := range want {
+		if want[i].Time = events[i].Time; events[i] != want[i] || len(events[i].Target) != 8 {
+			t.Errorf("event %d is %+v", i, events[i])
+		}
+	}
+}
+
+func TestKeysOfAnotherStoreAreNotRotated(t *testing.T) {
+	dir := t.TempDir()
+	db, err := openStore(t.Context(), dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.RememberKey(t.Context(), "0123456789abcdef"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.Open(dir, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, keyring.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, complaints bytes.Buffer
+	code := Main([]string{"keys", "rotate", "--data-dir", dir}, strings.NewReader(""), &out, &complaints)
+	after, err := os.ReadFile(filepath.Join(dir, keyring.FileName))
+	if code != exitFindings || !strings.Contains(complaints.String(), "restore the matching file") || !bytes.Equal(before, after) || err != nil {
+		t.Errorf("%d %s %v", code, complaints.String(), err)
+	}
+}
