@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
 // observe logs and counts a request. Neither queries nor bodies nor headers are in it: a
@@ -20,6 +21,9 @@ func (s *Server) observe(rt *route, r *request, status int, err error) {
 	s.metrics.answered(path, status)
 	var refused *oauth.Error
 	level := levelOf(err, &refused)
+	if level == slog.LevelError && errors.Is(err, store.ErrUnavailable) && r.Context().Err() != nil {
+		level = slog.LevelInfo // the caller hung up: nobody needs to look at it
+	}
 	if !s.Log.Enabled(r.Context(), level) {
 		return
 	}
