@@ -39,8 +39,8 @@ func Create(ctx context.Context, db Creator, n NewUser) (store.User, error) {
 		return store.User{}, err
 	}
 	name := cmp.Or(strings.TrimSpace(n.Name), email)
-	if utf8.RuneCountInString(name) > maxNameLength || strings.ContainsFunc(name, isControl) || !utf8.ValidString(name) {
-		return store.User{}, fmt.Errorf("the name must be at most %d characters on one line", maxNameLength)
+	if err := checkName(name); err != nil {
+		return store.User{}, err
 	}
 	if err := n.Policy.Check(n.Password, email, name); err != nil {
 		return store.User{}, err
@@ -54,6 +54,13 @@ func Create(ctx context.Context, db Creator, n NewUser) (store.User, error) {
 		return store.User{}, fmt.Errorf("create %s: %w", email, err)
 	}
 	return u, nil
+}
+
+func checkName(name string) error {
+	if utf8.RuneCountInString(name) > maxNameLength || strings.ContainsFunc(name, isControl) || !utf8.ValidString(name) {
+		return fmt.Errorf("the name must be at most %d characters on one line", maxNameLength)
+	}
+	return nil
 }
 
 func newUserID() string {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -21,6 +22,8 @@ var today = params{memory: 19 << 10, time: 2, threads: 1}
 const (
 	saltSize = 16
 	hashSize = 32
+	// maxMemory bounds what one sign-in may take, in KiB.
+	maxMemory = 128 << 10
 )
 
 // Hash returns the argon2id hash of a password in PHC format, with a salt of its own.
@@ -31,8 +34,11 @@ func Hash(password string) string {
 }
 
 // verify compares in constant time. current is false for a hash that today would be made
-// with other parameters. A hash that cannot be read is nobody's.
+// in another way. A hash that cannot be read is nobody's.
 func verify(hash, password string) (right, current bool) {
+	if isBcrypt(hash) {
+		return verifyBcrypt(hash, password), false
+	}
 	p, salt, want, err := parse(hash)
 	if err != nil {
 		return false, true
@@ -58,16 +64,20 @@ func parse(hash string) (p params, salt, sum []byte, err error) {
 		return p, nil, nil, fmt.Errorf("not an argon2id hash of version %d", argon2.Version)
 	}
 	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.threads); err != nil {
-		return p, nil, nil, fmt.Errorf("parameters of argon2id: %w", err)
+		return p, nil, nil, errors.New("parameters of argon2id are not readable; write them like m=19456,t=2,p=1")
 	}
-	if p.memory > 256<<10 || p.time == 0 || p.time > 16 || p.threads == 0 || p.threads > 16 {
-		return p, nil, nil, fmt.Errorf("parameters of argon2id out of range: %s", parts[3])
+	if p.threads == 0 || p.threads > 16 || p.memory < 8*uint32(p.threads) || p.memory > maxMemory || p.time == 0 || p.time > 10 {
+		return p, nil, nil, fmt.Errorf("parameters of argon2id out of range: m=%d,t=%d,p=%d; at most m=%d,t=10,p=16 is read",
+			p.memory, p.time, p.threads, maxMemory)
 	}
-	if salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil || len(salt) < 8 {
-		return p, nil, nil, fmt.Errorf("salt of argon2id is not readable")
+	if salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil || len(salt) < 8 || len(salt) > 64 {
+		return p, nil, nil, errors.New("salt of argon2id is not readable; it must be 8 to 64 bytes in base64")
 	}
 	if sum, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil || len(sum) != hashSize {
-		return p, nil, nil, fmt.Errorf("sum of argon2id is not readable")
+		return p, nil, nil, fmt.Errorf("sum of argon2id is not readable; it must be %d bytes in base64", hashSize)
+	}
+	if p.format(salt, sum) != hash { // what was skipped in reading
+		return p, nil, nil, errors.New("not an argon2id hash in PHC format")
 	}
 	return p, salt, sum, nil
 }

@@ -57,8 +57,7 @@ func NewDirectory(accounts Accounts) *Directory {
 var dummyHash = sync.OnceValue(func() string { return Hash("the password of nobody") })
 
 // SignIn returns the person with this address and password, a *Refusal, ErrBusy when ctx
-// ends first, or a fault of the store. A hash made with other parameters than today's is
-// replaced.
+// ends first, or a fault of the store. A hash made in another way than today's is replaced.
 func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password string) (store.User, error) {
 	u, err := d.find(ctx, email)
 	if err != nil {
@@ -80,7 +79,11 @@ func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password s
 	}
 	if !current {
 		ev := store.Event{Time: now, Actor: u.ID, Action: "user.password-rehashed", Target: u.ID, Outcome: "ok"}
-		if err := d.accounts.SetPassword(ctx, u.ID, Hash(password), ev); err != nil {
+		err := d.accounts.SetPassword(ctx, u.ID, Hash(password), ev)
+		if errors.Is(err, store.ErrNotFound) {
+			return store.User{}, &Refusal{u.ID, "account is deleted"} // meanwhile
+		}
+		if err != nil {
 			return store.User{}, fmt.Errorf("renew password hash: %w", err)
 		}
 	}
