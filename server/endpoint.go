@@ -92,23 +92,12 @@ func (s *Server) serveHTTP(w http.ResponseWriter, raw *http.Request) {
 	rt := s.router.find(raw)
 	out := &recorder{ResponseWriter: w, status: http.StatusOK}
 	securityHeaders(out.Header(), r.id)
-	answer, err := s.attempt(rt, r, out)
+	answer, err := s.call(rt, r, out)
 	if err != nil {
 		answer = s.refuse(rt, r, err)
 	}
 	answer.write(out, r)
 	s.observe(rt, r, out.status, err)
-}
-
-// attempt is call, with a panic as one more fault of ours: it costs its request, is
-// logged under its id, and does not hang up on the caller.
-func (s *Server) attempt(rt *route, r *request, w http.ResponseWriter) (a answer, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			a, err = nil, fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	return s.call(rt, r, w)
 }
 
 // call checks what every endpoint needs, and calls it.
