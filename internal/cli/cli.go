@@ -89,7 +89,7 @@ Every flag can also be set in the environment: --data-dir is GATEHOUSE_DATA_DIR.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(serveCommand(), validateCommand(), userCommand(), keysCommand(), versionCommand())
+	root.AddCommand(serveCommand(), validateCommand(), userCommand(), keysCommand(), storeCommand(), versionCommand())
 	return root
 }
 

@@ -29,13 +29,17 @@ func openStore(ctx context.Context, dir string, create bool) (*store.DB, error) 
 			return nil, fmt.Errorf("make data directory: %w; choose another one with --data-dir", err)
 		}
 	} else if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, usageError("%s has no store; give the server's data directory with --data-dir", dir)
+		return nil, noStore(dir)
 	}
 	db, err := store.OpenSQLite(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	return db, nil
+}
+
+func noStore(dir string) error {
+	return usageError("%s has no store; give the server's data directory with --data-dir", dir)
 }
 
 // openKeyring reads the keyring, or makes one for a store that has never known any: new

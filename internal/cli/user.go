@@ -25,7 +25,7 @@ const maxPasswordBytes = 4 << 10
 func userCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "Create, list, disable and enable people",
+		Short: "Create, import, list, disable, enable and delete people; end their sessions",
 		Long: `Work on the people in the store of a data directory. A server that uses the same
 directory may be running: it sees every change within a second.
 
@@ -35,7 +35,8 @@ What a person may do is not decided here but by the Roles that name their addres
 	}
 	dataDir := dataDirFlag(cmd.PersistentFlags())
 	cmd.AddCommand(userCreateCommand(dataDir), userListCommand(dataDir),
-		userDisableCommand(dataDir), userEnableCommand(dataDir))
+		userDisableCommand(dataDir), userEnableCommand(dataDir),
+		userSessionsCommand(dataDir), userDeleteCommand(dataDir), userImportCommand(dataDir))
 	return cmd
 }
 
@@ -87,8 +88,8 @@ func userListCommand(dataDir *string) *cobra.Command {
 		Short: "List people",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return usageError("--output: %q is neither text nor json", output)
+			if err := checkOutput(output); err != nil {
+				return err
 			}
 			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
 				users, err := db.Users(cmd.Context())
@@ -121,15 +122,11 @@ func userStateCommand(dataDir *string, verb string, disabled bool, short, done s
 		Args:  oneArgument("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
-				u, err := db.UserByEmail(cmd.Context(), strings.ToLower(args[0]))
-				if errors.Is(err, store.ErrNotFound) {
-					return fmt.Errorf("there is no %s; see `gatehouse user list`", args[0])
-				}
+				u, err := findUser(cmd.Context(), db, args[0])
 				if err != nil {
-					return fmt.Errorf("find %s: %w", args[0], err)
+					return err
 				}
-				ev := store.Event{Time: time.Now(), Actor: "operator", Action: "user." + done, Target: u.ID, Outcome: "ok"}
-				if err := db.SetDisabled(cmd.Context(), u.ID, disabled, ev); err != nil {
+				if err := db.SetDisabled(cmd.Context(), u.ID, disabled, operatorAct("user."+done, u.ID)); err != nil {
 					return fmt.Errorf("%s %s: %w", verb, u.Email, err)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", done, u.Email)
@@ -137,6 +134,22 @@ func userStateCommand(dataDir *string, verb string, disabled bool, short, done s
 			})
 		},
 	}
+}
+
+func findUser(ctx context.Context, db *store.DB, email string) (store.User, error) {
+	u, err := db.UserByEmail(ctx, people.Address(email))
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{}, fmt.Errorf("there is no %s; see `gatehouse user list`", email)
+	}
+	if err != nil {
+		return store.User{}, fmt.Errorf("find %s: %w", email, err)
+	}
+	return u, nil
+}
+
+// operatorAct is the event of an act at the command line, now.
+func operatorAct(action, target string) store.Event {
+	return store.Event{Time: time.Now(), Actor: "operator", Action: action, Target: target, Outcome: "ok"}
 }
 
 // passwordPolicy is that of the server that uses the store; the strictest before there was
@@ -198,6 +211,13 @@ func readPassword(cmd *cobra.Command, fromStdin bool) (string, error) {
 	return typed[0], nil
 }
 
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return usageError("--output: %q is neither text nor json", output)
+	}
+	return nil
+}
+
 func printUsers(w io.Writer, users []store.User) error {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "EMAIL\tNAME\tSTATE\tCREATED\tID")
@@ -219,9 +239,13 @@ func printUsersJSON(w io.Writer, users []store.User) error {
 	for i, u := range users {
 		rows[i] = row{u.ID, u.Email, u.Name, userState(u), u.CreatedAt.UTC()}
 	}
+	return printJSON(w, rows)
+}
+
+func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(rows)
+	return e.Encode(v)
 }
 
 func userState(u store.User) string {

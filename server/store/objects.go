@@ -11,6 +11,8 @@ import (
 const (
 	selectObjects = `SELECT uid, kind, namespace, name, present, gone_at FROM objects`
 
+	selectObject = selectObjects + ` WHERE uid = $1`
+
 	insertObject = `INSERT INTO objects (uid, kind, namespace, name, present, gone_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (uid) DO UPDATE SET kind = excluded.kind, namespace = excluded.namespace, name = excluded.name,
 		present = excluded.present, gone_at = excluded.gone_at`
@@ -53,6 +55,12 @@ func (db *DB) SyncObjects(ctx context.Context, present []Object, now time.Time) 
 		}
 	}
 	return maps.Clone(m.gone), nil
+}
+
+// Object finds a remembered object by its UID, present or gone.
+func (db *DB) Object(ctx context.Context, uid string) (Object, error) {
+	o, err := row(ctx, db, scanObject, selectObject, uid)
+	return o.Object, err
 }
 
 func (m *objectMemory) load(ctx context.Context, db *DB) error {

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gatehouse-dev/gatehouse/server/people"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+func userDeleteCommand(dataDir *string) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "delete EMAIL",
+		Short: "Delete a person for good",
+		Long: `Delete a person: their sessions and tokens end at once, and address, name and password
+are forgotten. This cannot be undone; gatehouse user disable can.
+
+The ID of the person is never used again, and the audit log keeps it, without the address.
+The address may be given to a new account, which inherits no session, token or ID. But
+Roles name addresses: a new account with this address holds every Role that names it, so
+take it out of them first.`,
+		Example: `  gatehouse user delete ann@acme.com`,
+		Args:    oneArgument("EMAIL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
+				u, err := findUser(cmd.Context(), db, args[0])
+				if err != nil {
+					return err
+				}
+				if !yes {
+					if err := confirm(cmd, u.Email); err != nil {
+						return err
+					}
+				}
+				if err := db.DeleteUser(cmd.Context(), u.ID, operatorAct("user.deleted", u.ID)); err != nil {
+					return fmt.Errorf("delete %s: %w", u.Email, err)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "deleted %s (%s)\n", u.Email, u.ID)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+// confirm has the address typed once more on a terminal.
+func confirm(cmd *cobra.Command, email string) error {
+	terminal, isFile := cmd.InOrStdin().(*os.File)
+	if !isFile || !term.IsTerminal(int(terminal.Fd())) {
+		return usageError("no terminal to ask on; give --yes to delete %s without being asked", email)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "This deletes %s for good. Type the address to go on: ", email)
+	typed, err := bufio.NewReader(terminal).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if people.Address(typed) != email {
+		return errors.New("that is another address; nothing was deleted")
+	}
+	return nil
+}
