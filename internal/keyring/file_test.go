@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -54,6 +55,29 @@ func TestAChangeKeepsTheFileWholeAndSecret(t *testing.T) {
 	}
 }
 
+// The server must go on reading what root has changed.
+func TestAChangeKeepsTheOwnerOfTheFile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root changes owners")
+	}
+	const uid, gid = 65534, 65533
+	dir, _ := made(t)
+	path := filepath.Join(dir, FileName)
+	if err := os.Chown(path, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	if err := Change(dir, addKey); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || owner.Uid != uid || owner.Gid != gid {
+		t.Errorf("the file belongs to %+v", owner)
+	}
+}
+
 func TestARefusedChangeWritesNothing(t *testing.T) {
 	dir, _ := made(t)
 	no := errors.New("no")
@@ -68,13 +92,14 @@ func TestARefusedChangeWritesNothing(t *testing.T) {
 	}
 }
 
-const changedDir = "GATEHOUSE_TEST_CHANGED_DIR"
+// changing makes this program change the keyring in its working directory.
+const changing = "GATEHOUSE_TEST_CHANGING"
 
 // Processes of TestProcessesThatChangeAtOnceLoseNoKey.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(changedDir); dir != "" {
+	if os.Getenv(changing) != "" {
 		for range 10 {
-			if err := Change(dir, addKey); err != nil {
+			if err := Change(".", addKey); err != nil {
 				_, _ = os.Stderr.WriteString(err.Error())
 				os.Exit(1)
 			}
@@ -86,10 +111,14 @@ func TestMain(m *testing.M) {
 
 func TestProcessesThatChangeAtOnceLoseNoKey(t *testing.T) {
 	dir, _ := made(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all []*exec.Cmd
 	for range 3 {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), changedDir+"="+dir)
+		cmd := exec.Command(self)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), changing+"=1")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -168,6 +168,34 @@ func TestARetiredKeyMakesNoAccessTokensThatLive(t *testing.T) {
 	}
 }
 
+func TestKeysChangeBetweenTwoUsesAndNeverWithinOne(t *testing.T) {
+	first, err := keyring.New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, a, next := NewMinter("https://id.example", first), sample(), rotated(t, first)
+	changed := make(chan struct{})
+	go func() {
+		defer close(changed)
+		for range 1000 {
+			m.Use(next)
+			m.Use(first)
+		}
+		m.Use(next)
+	}()
+	a.IssuedAt = noon.Add(-time.Second) // both sets sign with the first key
+	for ended := false; !ended; {
+		select {
+		case <-changed:
+			ended = true
+		default:
+		}
+		if _, ok := m.ParseAccess(m.MintAccess(&a)); !ok {
+			t.Fatal("a token is refused while keys change")
+		}
+	}
+}
+
 func TestCompromisedKeysMakeAllTheirTokensDead(t *testing.T) {
 	first, err := keyring.New(rand.Reader)
 	if err != nil {
