@@ -120,7 +120,7 @@ func rotateKeys(cmd *cobra.Command, dir string, db *store.DB, compromised bool) 
 	}
 	out := cmd.OutOrStdout()
 	if compromised {
-		fmt.Fprintf(out, "key %s signs from now on; every token of the keys before it has ended\n", made.ID)
+		fmt.Fprintf(out, "key %s signs from now on; every token of the keys before it ends within a second\n", made.ID)
 	} else {
 		fmt.Fprintf(out, "key %s takes over at %s\n", made.ID, moment(made.Until))
 	}
