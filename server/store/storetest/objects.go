@@ -39,6 +39,18 @@ func objectsAreRemembered(t *testing.T, db *store.DB) {
 	}
 }
 
+func objectIsFound(t *testing.T, db *store.DB) {
+	_, err := db.SyncObjects(t.Context(), []store.Object{object("first")}, Noon)
+	must(t, err)
+	_, err = db.SyncObjects(t.Context(), nil, Noon)
+	must(t, err)
+	got, err := db.Object(t.Context(), "first")
+	must(t, err)
+	same(t, "though it is gone", got, gone(object("first"), Noon))
+	_, err = db.Object(t.Context(), "second")
+	wantErr(t, "an unknown UID", err, store.ErrNotFound)
+}
+
 func unchangedObjects(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	present := []store.Object{object("first"), object("second")}

@@ -46,6 +46,7 @@ func Run(t *testing.T, open Open) {
 		{"ARevokedTokenIsListedUntilItExpires", revocations},
 		{"EventsComeNewestFirst", eventsNewestFirst},
 		{"ObjectsThatGoAreRemembered", objectsAreRemembered},
+		{"AnObjectIsFoundByItsUID", objectIsFound},
 		{"UnchangedObjectsWriteNothing", unchangedObjects},
 		{"KeysAreRemembered", keysAreRemembered},
 		{"PasswordPolicyIsRemembered", passwordPolicyIsRemembered},
