@@ -47,7 +47,7 @@ cluster: build envtest ## Start a local Kubernetes API with Gatehouse against it
 
 .PHONY: build
 build: ## Build bin/gatehouse.
-	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse .
+	@go build -ldflags '$(LDFLAGS)' -o bin/gatehouse .
 
 ##@ Check
 

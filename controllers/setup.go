@@ -11,7 +11,9 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -169,12 +171,28 @@ func (c *Cluster) managerOptions() ctrl.Options {
 	}
 }
 
+// Of a labelled Secret this much is kept, so that a tenant's large ones cost no memory: a
+// client secret has 256 characters at the most, and one cut off here is too long for one.
+const (
+	secretKeys       = 64
+	secretValueBytes = 512
+)
+
 // stripSecret drops what nobody reads; an annotation may even repeat the Secret's data.
 func stripSecret(o any) (any, error) {
-	if s, ok := o.(*corev1.Secret); ok {
-		s.ManagedFields, s.Annotations = nil, nil
+	s, ok := o.(*corev1.Secret)
+	if !ok {
+		return o, nil
 	}
-	return o, nil
+	s.ManagedFields, s.Annotations = nil, nil
+	for i, key := range slices.Sorted(maps.Keys(s.Data)) {
+		if i >= secretKeys {
+			delete(s.Data, key)
+		} else if value := s.Data[key]; len(value) > secretValueBytes {
+			s.Data[key] = slices.Clone(value[:secretValueBytes])
+		}
+	}
+	return s, nil
 }
 
 // watchFailed keeps the reason why a kind cannot be read for Ready; the informer tries on.

@@ -92,6 +92,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, raw *http.Request) {
 	rt := s.router.find(raw)
 	out := &recorder{ResponseWriter: w, status: http.StatusOK}
 	securityHeaders(out.Header(), r.id)
+	if s.overTLS {
+		out.Header()["Strict-Transport-Security"] = oneYear
+	}
 	answer, err := s.call(rt, r, out)
 	if err != nil {
 		answer = s.refuse(rt, r, err)
@@ -311,6 +314,7 @@ var (
 	noSniff    = []string{"nosniff"}
 	noReferrer = []string{"no-referrer"}
 	deny       = []string{"DENY"}
+	oneYear    = []string{"max-age=31536000"}
 	apiPolicy  = []string{"default-src 'none'; frame-ancestors 'none'"}
 )
 

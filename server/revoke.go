@@ -32,6 +32,9 @@ func (s *Server) revoke(r *request) (answer, error) {
 	if text == "" {
 		return nil, oauth.Refuse(oauth.InvalidRequest, "token is missing")
 	}
+	if wait := s.revocations.Take(r.now, client.Application.UID); wait > 0 {
+		return nil, tooMany(wait)
+	}
 	// The hint is not needed: the prefix tells what a token is (RFC 7009 section 2.1).
 	if token, ok := s.tokens.ParseAccess(text); ok {
 		err = s.revokeAccess(r, client, token)

@@ -57,6 +57,9 @@ func newRouter(routes []route) router {
 // find returns the route for the request's path, nil if there is none; the segment that
 // stands for {name} becomes the path value of that name.
 func (all router) find(r *http.Request) *route {
+	if r.URL.RawPath != "" { // written in another way than we write it: a proxy's rules may not know it
+		return nil
+	}
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	if found := all[path]; found != nil && !strings.HasSuffix(path, "/") {
 		return found

@@ -128,8 +128,22 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 	for uid, o := range gone {
 		world.Gone[uid] = o.GoneAt
 	}
+	keepGone(world, s.world.Load())
 	s.serve(world)
 	return nil
+}
+
+// keepGone keeps what the old world knew to be gone and the store does not: removals that
+// were served while it did not answer.
+func keepGone(w, old *decide.World) {
+	if old == nil || len(old.Gone) == 0 {
+		return
+	}
+	for _, o := range w.Objects {
+		if at, ever := old.Gone[o.UID]; ever && at.After(w.Gone[o.UID]) {
+			w.Gone[o.UID] = at
+		}
+	}
 }
 
 func (s *Server) serve(w *decide.World) {

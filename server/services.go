@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/server/clientauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
@@ -20,8 +21,10 @@ type services struct {
 
 	perSource      *limits.Limiter // unauthenticated posts, by source address
 	deviceRequests *limits.Limiter // device requests, by client and source address
+	revocations    *limits.Limiter // by application: each leaves rows behind
 
 	crossOrigin *http.CrossOriginProtection
+	overTLS     bool // browsers reach us over TLS only, and may remember that (RFC 6797)
 
 	metadataBody []byte
 }
@@ -36,6 +39,8 @@ func (s *Server) prepare() error {
 	s.grants = grants.New(s.Issuer, s.cache, s.tokens, s.decider)
 	s.perSource = limits.NewLimiter(20, 100, s.RateLimitScale)
 	s.deviceRequests = limits.NewLimiter(5, 50, s.RateLimitScale)
+	s.revocations = limits.NewLimiter(20, 100, s.RateLimitScale)
+	s.overTLS = strings.HasPrefix(s.Issuer, "https://")
 	s.crossOrigin = http.NewCrossOriginProtection()
 	// The issuer is what browsers see; behind a proxy it differs from the Host seen here.
 	if err := s.crossOrigin.AddTrustedOrigin(s.Issuer); err != nil {

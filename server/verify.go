@@ -53,7 +53,7 @@ func (s *Server) showVerification(r *request) (answer, error) {
 		}
 		return page{html: pages.Message(result)}, nil
 	}
-	typed := query.Get("user_code")
+	typed := atMost(query.Get("user_code"), userCodeInput)
 	if session == nil {
 		return toLogin(verifyURL("user_code", typed)), nil
 	}
@@ -71,7 +71,7 @@ func (s *Server) showVerification(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !asked.org.Counts(session.ProviderUID) {
+	if !r.counts(session, asked.org) {
 		return s.otherProvider(session), nil
 	}
 	return s.devicePage(r, session, asked), nil
@@ -93,7 +93,7 @@ func (s *Server) verify(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	typed, token := r.form.Get("user_code"), r.form.Get("token")
+	typed, token := atMost(r.form.Get("user_code"), userCodeInput), r.form.Get("token")
 	if session == nil {
 		return toLogin(verifyURL("user_code", typed)), nil
 	}
@@ -110,7 +110,7 @@ func (s *Server) verify(r *request) (answer, error) {
 		return nil, staleForm()
 	}
 	asked, err := s.findDeviceRequest(r, session, typed)
-	if err == nil && !asked.org.Counts(session.ProviderUID) {
+	if err == nil && !r.counts(session, asked.org) {
 		return s.otherProvider(session), nil
 	}
 	if err == nil {
@@ -255,3 +255,15 @@ func verifyURL(key, value string) string {
 	}
 	return verifyPath + "?" + url.Values{key: {value}}.Encode()
 }
+
+// counts reports whether the sign-in of a session counts for an organization: its provider
+// does, and was not gone since.
+func (r *request) counts(session *sessions.Session, o *model.Organization) bool {
+	return o.Counts(session.ProviderUID) && r.Alive(session.ProviderUID, session.AuthTime)
+}
+
+// userCodeInput bounds what is read as a user code, in bytes: eight letters, and whatever
+// dashes and spaces somebody types between them.
+const userCodeInput = 32
+
+func atMost(s string, n int) string { return s[:min(len(s), n)] }

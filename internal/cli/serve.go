@@ -213,8 +213,8 @@ func (in *installation) run(ctx context.Context, public, ops net.Listener) error
 	parts.Go(func() error { return in.server.Run(ctx) })
 	parts.Go(func() error { return in.source.Run(ctx) })
 	parts.Go(func() error { return in.followKeys(ctx) })
-	parts.Go(func() error { return serveHTTP(ctx, public, in.server.Handler()) })
-	parts.Go(func() error { return serveHTTP(ctx, ops, in.opsHandler()) })
+	parts.Go(func() error { return serveHTTP(ctx, public, in.server.Handler(), in.log) })
+	parts.Go(func() error { return serveHTTP(ctx, ops, in.opsHandler(), in.log) })
 	parts.Go(func() error { return in.greet(ctx, public.Addr()) })
 	err := parts.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -234,13 +234,14 @@ func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 
 // serveHTTP serves until ctx ends, then lets requests under way finish. Every phase of a
 // connection has a limit, so that a slow peer holds nothing for ever.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of connections: peers' faults
 		MaxHeaderBytes:    16 << 10,
 	}
 	done := make(chan error, 1)

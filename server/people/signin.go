@@ -39,7 +39,7 @@ type Accounts interface {
 // Directory signs people in. It is safe for concurrent use.
 type Directory struct {
 	accounts Accounts
-	slots    chan struct{} // one for each hash under way: each takes 19 MiB and a core
+	slots    chan struct{} // one for each hash under way: each takes 19 MiB and a core, and half are for the others
 	dummy    string        // what the password of nobody is compared with
 }
 
@@ -47,7 +47,7 @@ type Directory struct {
 func NewDirectory(accounts Accounts) *Directory {
 	return &Directory{
 		accounts: accounts,
-		slots:    make(chan struct{}, runtime.GOMAXPROCS(0)),
+		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		dummy:    dummyHash(),
 	}
 }

@@ -35,9 +35,9 @@ type remembered struct {
 }
 
 // SyncObjects remembers the objects that exist now and marks those that no longer do as
-// gone at now. It returns every remembered object that has ever been gone, by UID; one
-// that came back was last gone when it did. When nothing changed since the last call it
-// writes nothing.
+// gone at now. It returns those present that have ever been gone, by UID: an object that
+// came back was last gone when it did. When nothing changed since the last call it writes
+// nothing.
 func (db *DB) SyncObjects(ctx context.Context, present []Object, now time.Time) (map[string]Object, error) {
 	m := &db.objects
 	m.mu.Lock()
@@ -54,7 +54,13 @@ func (db *DB) SyncObjects(ctx context.Context, present []Object, now time.Time) 
 			m.remember(o)
 		}
 	}
-	return maps.Clone(m.gone), nil
+	gone := map[string]Object{}
+	for _, o := range present {
+		if was, ever := m.gone[o.UID]; ever {
+			gone[o.UID] = was
+		}
+	}
+	return gone, nil
 }
 
 // Object finds a remembered object by its UID, present or gone.

@@ -78,9 +78,12 @@ func reopened(t *testing.T, open Open) {
 	got, err := db.Grant(t.Context(), g.ID)
 	must(t, err)
 	same(t, "the grant", got, g)
-	missing, err := db.SyncObjects(t.Context(), nil, Noon)
+	_, err = db.SyncObjects(t.Context(), nil, Noon)
 	must(t, err)
-	same(t, "gone", missing, map[string]store.Object{"first": gone(object("first"), Noon)})
+	back := Noon.Add(time.Minute)
+	missed, err := db.SyncObjects(t.Context(), []store.Object{object("first")}, back)
+	must(t, err)
+	same(t, "gone", missed, map[string]store.Object{"first": gone(object("first"), back)})
 }
 
 func openedAtOnce(t *testing.T, open Open) {
