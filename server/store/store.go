@@ -9,7 +9,7 @@
 //
 // Start reading at types.go; people.go, sessions.go, devices.go, grants.go, audit.go,
 // objects.go and sweep.go are the methods, sqlite.go and writer.go the engine, cache.go
-// what spares reads.
+// what spares reads, backup.go a copy of a running store.
 package store
 
 import (
