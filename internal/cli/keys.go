@@ -196,7 +196,7 @@ func (in *installation) followKeys(ctx context.Context) error {
 		}
 		if keys != nil {
 			in.server.UseKeys(keys)
-			in.log.Info("keyring", "keys", keys.States(time.Now()))
+			in.log.Info("keyring read", "installation", keys.Installation, "tokenKeys", len(keys.States(time.Now())))
 		}
 		select {
 		case <-ctx.Done():
