@@ -1,21 +1,17 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -135,16 +131,15 @@ func rotateKeys(cmd *cobra.Command, dir string, db *store.DB, compromised bool) 
 func confirmCompromised(cmd *cobra.Command) error {
 	fmt.Fprintln(cmd.ErrOrStderr(), `Every access token and refresh token ends at once: people sign in again on every device,
 and applications fetch new tokens. Sessions in browsers go on.`)
-	terminal, isFile := cmd.InOrStdin().(*os.File)
-	if !isFile || !term.IsTerminal(int(terminal.Fd())) {
+	from := terminal(cmd)
+	if from == nil {
 		return usageError("no terminal to ask for confirmation; nothing was changed; confirm with --yes")
 	}
-	fmt.Fprint(cmd.ErrOrStderr(), "Type yes to go on: ")
-	line, err := bufio.NewReader(terminal).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read confirmation: %w", err)
+	typed, err := ask(cmd, from, "Type yes to go on: ")
+	if err != nil {
+		return err
 	}
-	if strings.TrimSpace(line) != "yes" {
+	if typed != "yes" {
 		return errors.New("not confirmed; nothing was changed")
 	}
 	return nil

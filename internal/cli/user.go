@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -191,14 +190,14 @@ func readPassword(cmd *cobra.Command, fromStdin bool) (string, error) {
 		}
 		return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
 	}
-	terminal, isFile := cmd.InOrStdin().(*os.File)
-	if !isFile || !term.IsTerminal(int(terminal.Fd())) {
+	from := terminal(cmd)
+	if from == nil {
 		return "", usageError("no terminal to ask for the password; pipe it in with --password-stdin")
 	}
 	var typed [2]string
 	for i, prompt := range []string{"Password: ", "Once more: "} {
 		fmt.Fprint(cmd.ErrOrStderr(), prompt)
-		line, err := term.ReadPassword(int(terminal.Fd()))
+		line, err := term.ReadPassword(int(from.Fd()))
 		fmt.Fprintln(cmd.ErrOrStderr())
 		if err != nil {
 			return "", fmt.Errorf("read password: %w", err)

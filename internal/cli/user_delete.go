@@ -1,14 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -53,14 +49,13 @@ take it out of them first.`,
 
 // confirm has the address typed once more on a terminal.
 func confirm(cmd *cobra.Command, email string) error {
-	terminal, isFile := cmd.InOrStdin().(*os.File)
-	if !isFile || !term.IsTerminal(int(terminal.Fd())) {
+	from := terminal(cmd)
+	if from == nil {
 		return usageError("no terminal to ask on; give --yes to delete %s without being asked", email)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "This deletes %s for good. Type the address to go on: ", email)
-	typed, err := bufio.NewReader(terminal).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
+	typed, err := ask(cmd, from, "This deletes "+email+" for good. Type the address to go on: ")
+	if err != nil {
+		return err
 	}
 	if people.Address(typed) != email {
 		return errors.New("that is another address; nothing was deleted")

@@ -11,7 +11,6 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -112,19 +111,6 @@ func render(name string, data any) template.HTML {
 		panic(fmt.Sprintf("draw page %s: %v", name, err))
 	}
 	return template.HTML(b.String()) //nolint:gosec // html/template has escaped it
-}
-
-// Headers sets what every page is sent with: nothing inline, nothing from elsewhere, in
-// no frame, kept by no cache, and its address told to nobody (RFC 9700 sections 4.2 and
-// 4.16).
-func Headers(h http.Header) {
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
 }
 
 // ago says how long ago, as a person would.
