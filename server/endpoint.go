@@ -59,6 +59,9 @@ type page struct {
 	status  int // 0 is 200
 	html    template.HTML
 	cookies []*http.Cookie
+	// leadsTo is where else a form of the page may end up: browsers hold the redirect after
+	// a post to the page's policy too. An origin, or a scheme with its colon.
+	leadsTo string
 }
 
 // bodyLimit bounds the body of every request.
@@ -275,8 +278,8 @@ func (a redirect) write(w http.ResponseWriter, _ *request) {
 }
 
 // pagePolicy lets a page use its own style and nothing else, and nobody frame it (RFC
-// 9700 sections 4.2 and 4.16).
-const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// 9700 sections 4.2 and 4.16). Its last directive may be given further targets.
+const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 
 func (a page) write(w http.ResponseWriter, _ *request) {
 	for _, c := range a.cookies {
@@ -285,7 +288,11 @@ func (a page) write(w http.ResponseWriter, _ *request) {
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", pagePolicy)
+	policy := pagePolicy
+	if a.leadsTo != "" {
+		policy += " " + a.leadsTo
+	}
+	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	if a.status != 0 {
 		w.WriteHeader(a.status)

@@ -16,21 +16,65 @@ type Application struct {
 	Name           string
 	ClientID       string
 	DisplayName    string
-	Type           string // as declared: Device, Machine
+	Type           string // as declared: Web, SPA, Native, Device, Machine
 	GrantTypes     []oauth.GrantType
-	Scopes         oauth.ScopeSet // ceiling in the catalogue, implied ones included
-	ProtocolScopes oauth.ScopeSet // those it lists: offline_access
+	Scopes         oauth.ScopeSet // ceiling in its own organization, implied ones included
+	Declared       oauth.ScopeSet // the ceiling as it is written, without what that implies
+	ProtocolScopes oauth.ScopeSet // those it lists, of oauth.ProtocolScopes
 	AccessTokenTTL time.Duration
 	ExpiresAt      time.Time // zero: never; else the first moment it is no longer served
 	Suspended      bool
 	// IntrospectsOrganization: it may introspect all tokens of its organization, else only
 	// its own.
 	IntrospectsOrganization bool
+	// RedirectURIs receive codes; compared exactly, but for a Native one's loopback port.
+	RedirectURIs []string
+	// PostLogoutRedirectURIs may follow a sign-out; compared exactly.
+	PostLogoutRedirectURIs []string
+	// AllowedOrigins are the web origins whose scripts may read answers, as browsers
+	// write them: "https://app.example.com".
+	AllowedOrigins []string
+	Consent        Consent
+	// PKCEOptional: a confidential client may send a nonce instead (RFC 9700 section 2.1.1).
+	PKCEOptional bool
+	// JWTAccessTokens: its access tokens are JWTs (RFC 9068), else opaque.
+	JWTAccessTokens bool
+	IDTokenAlg      string // RS256 or ES256
+	// Audiences are what it serves as a resource server; no two applications share one.
+	Audiences []string
+	// Resources are the audiences that it may ask for besides the organization's own.
+	Resources []string
+	// AnyOrganization: people pick one of their organizations that admits it, else it works
+	// in its own alone.
+	AnyOrganization bool
 	// Secrets that prove it; none: a public client.
 	Secrets []SecretDigest
 	// Roles that name it: what it may do for itself.
 	Holdings []Holding
 }
+
+// Types of applications that are told apart when they are served.
+const (
+	TypeWeb    = "Web"
+	TypeSPA    = "SPA"
+	TypeNative = "Native"
+)
+
+// Consent says when a person is asked.
+type Consent struct {
+	Mode   ConsentMode
+	MaxAge time.Duration // how long an answer is remembered
+}
+
+// ConsentMode is how often a person is asked.
+type ConsentMode string
+
+// The modes of consent. The zero value asks each time.
+const (
+	ConsentExplicit ConsentMode = "Explicit" // each time
+	ConsentRemember ConsentMode = "Remember" // unless an answer that is remembered covers it
+	ConsentSkip     ConsentMode = "Skip"     // never in its own organization; confidential clients only
+)
 
 // SecretDigest is what is kept of a client secret: HMAC-SHA-256 under the digest key of
 // the installation.
@@ -41,6 +85,15 @@ func (a *Application) Public() bool { return len(a.Secrets) == 0 }
 
 // Allows reports whether the application may use the grant type.
 func (a *Application) Allows(g oauth.GrantType) bool { return slices.Contains(a.GrantTypes, g) }
+
+// ScopesIn is its ceiling in an organization: what of its scopes that one's catalogue has,
+// with what they imply there.
+func (a *Application) ScopesIn(o *Organization) oauth.ScopeSet {
+	if o.byUID[a.UID] != nil {
+		return a.Scopes
+	}
+	return o.Catalogue.Expand(a.Declared)
+}
 
 // Served reports whether the application is neither suspended nor expired.
 func (a *Application) Served(now time.Time) bool {

@@ -3,6 +3,7 @@ package model
 import (
 	"iter"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
@@ -20,6 +21,7 @@ type Organization struct {
 	Catalogue   *Catalogue
 	Tokens      TokenCeilings
 	Providers   []*Provider // those that count here, in the order shown; none: nobody signs in
+	External    ExternalApplications
 
 	byClientID map[string]*Application
 	byUID      map[string]*Application
@@ -29,8 +31,22 @@ type Organization struct {
 // TokenCeilings are the longest lives of an organization's tokens.
 type TokenCeilings struct {
 	AccessToken     time.Duration
+	JWTAccessToken  time.Duration // of JWTs, whose revocation nobody sees who reads them offline
 	RefreshIdle     time.Duration
 	RefreshAbsolute time.Duration
+}
+
+// ExternalApplications says which applications of other organizations members may let in.
+// The zero value admits none.
+type ExternalApplications struct {
+	All       bool
+	ClientIDs []string // besides All
+}
+
+// Admits reports whether the application may work in this organization: its own may, and
+// another's if both sides say so.
+func (o *Organization) Admits(a *Application) bool {
+	return o.byUID[a.UID] != nil || a.AnyOrganization && (o.External.All || slices.Contains(o.External.ClientIDs, a.ClientID))
 }
 
 // WithMembers returns the organization with its applications and the roles that people

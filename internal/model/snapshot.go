@@ -19,6 +19,8 @@ type Snapshot struct {
 
 	bySlug map[string]*Organization
 	byID   map[string]*Organization
+	// abroad are the applications that may work in other organizations, by UID.
+	abroad map[string]*Application
 }
 
 // ObjectID names one incarnation of a declared object.
@@ -33,11 +35,29 @@ func NewSnapshot(digest string, organizations []*Organization, providers []*Prov
 		Digest: digest, Providers: providers, Objects: objects,
 		bySlug: make(map[string]*Organization, len(organizations)),
 		byID:   make(map[string]*Organization, len(organizations)),
+		abroad: map[string]*Application{},
 	}
 	for _, o := range organizations {
 		s.bySlug[o.Slug], s.byID[o.ID] = o, o
+		for _, a := range o.byUID {
+			if a.AnyOrganization {
+				s.abroad[a.UID] = a
+			}
+		}
 	}
 	return s
+}
+
+// ApplicationIn finds an application that works in an organization, its own or one that
+// another's members let in, by UID; nil if there is none, or it is not admitted.
+func (s *Snapshot) ApplicationIn(o *Organization, uid string) *Application {
+	if a := o.byUID[uid]; a != nil {
+		return a
+	}
+	if a := s.abroad[uid]; a != nil && o.Admits(a) {
+		return a
+	}
+	return nil
 }
 
 // Organization finds an organization by its ID; nil if there is none.

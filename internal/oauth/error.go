@@ -9,13 +9,21 @@ const (
 	UnsupportedGrantType = "unsupported_grant_type" // RFC 6749 section 5.2
 	InvalidScope         = "invalid_scope"          // RFC 6749 section 5.2
 	InvalidTarget        = "invalid_target"         // RFC 8707 section 2
-	AccessDenied         = "access_denied"          // RFC 8628 section 3.5
-	AuthorizationPending = "authorization_pending"  // RFC 8628 section 3.5
-	SlowDown             = "slow_down"              // RFC 8628 section 3.5
-	ExpiredToken         = "expired_token"          // RFC 8628 section 3.5
-	InvalidToken         = "invalid_token"          // RFC 6750 section 3.1
-	InsufficientScope    = "insufficient_scope"     // RFC 6750 section 3.1
-	ServerError          = "server_error"           // RFC 6749 section 4.1.2.1
+
+	UnsupportedResponseType = "unsupported_response_type" // RFC 6749 section 4.1.2.1
+	LoginRequired           = "login_required"            // OpenID Connect Core section 3.1.2.6
+	ConsentRequired         = "consent_required"          // OpenID Connect Core section 3.1.2.6
+	InteractionRequired     = "interaction_required"      // OpenID Connect Core section 3.1.2.6
+	RequestNotSupported     = "request_not_supported"     // OpenID Connect Core section 3.1.2.6
+	RequestURINotSupported  = "request_uri_not_supported" // OpenID Connect Core section 3.1.2.6
+
+	AccessDenied         = "access_denied"         // RFC 8628 section 3.5
+	AuthorizationPending = "authorization_pending" // RFC 8628 section 3.5
+	SlowDown             = "slow_down"             // RFC 8628 section 3.5
+	ExpiredToken         = "expired_token"         // RFC 8628 section 3.5
+	InvalidToken         = "invalid_token"         // RFC 6750 section 3.1
+	InsufficientScope    = "insufficient_scope"    // RFC 6750 section 3.1
+	ServerError          = "server_error"          // RFC 6749 section 4.1.2.1
 
 	TemporarilyUnavailable = "temporarily_unavailable" // RFC 6749 section 4.1.2.1
 )

@@ -5,9 +5,18 @@ import (
 	"strings"
 )
 
-// OfflineAccess asks for a refresh token that outlives the session (OpenID Connect Core
-// section 11).
-const OfflineAccess = "offline_access"
+// Scopes of the protocol (OpenID Connect Core sections 5.4 and 11). They are in no
+// organization's catalogue and in no role.
+const (
+	OpenID        = "openid"         // asks for an ID token
+	Profile       = "profile"        // the person's name
+	Email         = "email"          // the address, and whether it is proven
+	Groups        = "groups"         // the roles held in the organization
+	OfflineAccess = "offline_access" // a refresh token that outlives the session
+)
+
+// ProtocolScopes are all of them.
+var ProtocolScopes = NewScopeSet(OpenID, Profile, Email, Groups, OfflineAccess)
 
 // ScopeSet is a set of scopes: sorted, without repetition. The zero value is empty. It
 // is never changed after it was made, so it may be shared.

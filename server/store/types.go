@@ -80,6 +80,40 @@ type Approval struct {
 	Granted     []string // scopes granted
 }
 
+// AuthorizationCode is a code of RFC 6749 section 4.1 with what it was given for. The
+// code itself is kept as a keyed hash.
+type AuthorizationCode struct {
+	Hash           []byte // of the code; the key of the row
+	ApprovalID     []byte // random, of the form that was approved; unique
+	UserID         string
+	ApplicationUID string
+	OrganizationID string // where the grant works
+	ClientID       string
+	SessionID      string // of the session that approved
+	ProviderUID    string
+	AuthTime       time.Time
+	AMR            []string
+	Granted        []string // scopes granted
+	Resource       string   // the audience asked for; empty: the organization's own
+	RedirectURI    string   // as it was sent; empty: it was not
+	Challenge      string   // code_challenge, method S256; empty: none was sent
+	Nonce          string
+	CreatedAt      time.Time
+	ExpiresAt      time.Time
+	UsedAt         time.Time // it was redeemed, or burned; zero: neither
+	GrantID        [16]byte  // what it was redeemed for; zero: nothing
+}
+
+// Consent is what a person has let an application do in an organization, remembered.
+type Consent struct {
+	UserID         string
+	ApplicationUID string
+	OrganizationID string
+	Scopes         []string
+	GrantedAt      time.Time
+	ExpiresAt      time.Time
+}
+
 // Grant is one approval in force: what its tokens are derived from.
 type Grant struct {
 	ID             [16]byte
@@ -88,7 +122,8 @@ type Grant struct {
 	OrganizationID string
 	ClientID       string
 	Scopes         []string // granted
-	SessionID      string   // the session it ends with; empty: none (device flow)
+	SessionID      string   // the session it ends with; empty: none (device flow, offline_access)
+	Resource       string   // the audience of its tokens; empty: the organization's own
 	ProviderUID    string
 	AuthTime       time.Time
 	AMR            []string
