@@ -89,7 +89,8 @@ type AuthorizationCode struct {
 	ApplicationUID string
 	OrganizationID string // where the grant works
 	ClientID       string
-	SessionID      string // of the session that approved
+	SessionID      string    // of the session that approved
+	SessionEndsAt  time.Time // its absolute limit
 	ProviderUID    string
 	AuthTime       time.Time
 	AMR            []string
