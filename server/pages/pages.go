@@ -1,5 +1,6 @@
-// Package pages draws what people see: sign-in, the device's code and its approval,
-// errors. It decides nothing; a page is a function from its data to HTML.
+// Package pages draws what people see: sign-in, consent, the choice of an organization,
+// the device's code and its approval, sign-out, errors. It decides nothing; a page is a
+// function from its data to HTML.
 //
 // The pages need no script and load nothing from elsewhere: one style sheet and one icon,
 // embedded, under names that change with their content. html/template escapes whatever
@@ -24,11 +25,50 @@ type Viewer struct {
 
 // LoginPage asks for address and password.
 type LoginPage struct {
-	Provider string // what the way to sign in is called
-	Email    string // as typed before
-	Next     string // where to go afterwards; a path of ours
-	Token    string
-	Problem  string // why it did not work; empty at first
+	Provider    string // what the way to sign in is called
+	Application string // that asks for it; empty: nobody came from one
+	Email       string // as typed before, or as the application hints
+	Next        string // where to go afterwards; a path of ours
+	Token       string
+	Problem     string // why it did not work; empty at first
+}
+
+// ConsentPage asks whether an application may act for the person (ASVS 10.7.2).
+type ConsentPage struct {
+	Viewer       Viewer
+	Application  string
+	Organization string
+	Owner        string   // the organization that the application belongs to, if it is another; empty: the same
+	Target       string   // where the answer goes, in words: an origin, or "a program on this device"
+	Scopes       []string // a line for each family, in words
+	Identity     []string // what it learns about the person, in words: "Your name"
+	StaysSigned  bool     // it asked for offline access
+	Lasts        string   // for how long, in words: "until you sign out", "for 90 days at most"
+	Remembered   bool     // an approval will be remembered
+	Request      string   // sealed
+	Token        string
+}
+
+// OrganizationPage asks in which organization an application is to work.
+type OrganizationPage struct {
+	Viewer      Viewer
+	Application string
+	Choices     []Choice
+	Fields      []Field // the request, in order, without an organization
+}
+
+// Choice is an organization that can be chosen.
+type Choice struct{ Slug, Name string }
+
+// Field is a parameter of a request that a form hands on as it was.
+type Field struct{ Name, Value string }
+
+// EndSessionPage asks whether to sign out, because an application asked for it.
+type EndSessionPage struct {
+	Viewer      Viewer
+	Application string  // empty: nobody is named
+	Fields      []Field // the request, in order
+	Token       string
 }
 
 // CodePage asks for the code that the device shows.
@@ -83,6 +123,15 @@ type SignOutPage struct{ Viewer Viewer }
 
 // Login draws a LoginPage.
 func Login(p LoginPage) template.HTML { return render("login", p) }
+
+// Consent draws a ConsentPage.
+func Consent(p ConsentPage) template.HTML { return render("consent", p) }
+
+// ChooseOrganization draws an OrganizationPage.
+func ChooseOrganization(p OrganizationPage) template.HTML { return render("organization", p) }
+
+// EndSession draws an EndSessionPage.
+func EndSession(p EndSessionPage) template.HTML { return render("endsession", p) }
 
 // Code draws a CodePage.
 func Code(p CodePage) template.HTML { return render("code", p) }

@@ -18,13 +18,21 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func drawn(s string) map[string]template.HTML {
 	v := Viewer{Name: s, Email: s, SignOut: s}
 	return map[string]template.HTML{
-		"login":   Login(LoginPage{Provider: s, Email: s, Next: s, Token: s, Problem: s}),
-		"code":    Code(CodePage{Viewer: v, Code: s, Token: s, Problem: s}),
-		"device":  Device(DevicePage{Viewer: v, Code: s, Application: s, Organization: s, Scopes: []string{s}, StaysSigned: true, IP: s, Asked: start, Now: start, Token: s}),
-		"useless": Device(DevicePage{Viewer: v, Code: s, Application: s, Organization: s, Asked: start, Now: start, Token: s, Obstacle: s}),
-		"good":    Message(MessagePage{Viewer: &v, Kind: Good, Title: s, What: s, Do: s}),
-		"bad":     Message(MessagePage{Kind: Bad, Title: s, What: s, Do: s, Link: Link{s, "/" + s}, RequestID: s}),
-		"signout": SignOut(SignOutPage{v}),
+		"login": Login(LoginPage{Provider: s, Application: s, Email: s, Next: s, Token: s, Problem: s}),
+		"consent": Consent(ConsentPage{
+			Viewer: v, Application: s, Organization: s, Owner: s, Target: s, Scopes: []string{s}, Identity: []string{s},
+			StaysSigned: true, Lasts: s, Remembered: true, Request: s, Token: s,
+		}),
+		"recognized":   Consent(ConsentPage{Viewer: v, Application: s, Organization: s, Target: s, Lasts: s, Request: s, Token: s}),
+		"organization": ChooseOrganization(OrganizationPage{Viewer: v, Application: s, Choices: []Choice{{s, s}, {s, s}}, Fields: []Field{{s, s}}}),
+		"endsession":   EndSession(EndSessionPage{Viewer: v, Application: s, Fields: []Field{{s, s}}, Token: s}),
+		"ended":        EndSession(EndSessionPage{Viewer: v, Token: s}),
+		"code":         Code(CodePage{Viewer: v, Code: s, Token: s, Problem: s}),
+		"device":       Device(DevicePage{Viewer: v, Code: s, Application: s, Organization: s, Scopes: []string{s}, StaysSigned: true, IP: s, Asked: start, Now: start, Token: s}),
+		"useless":      Device(DevicePage{Viewer: v, Code: s, Application: s, Organization: s, Asked: start, Now: start, Token: s, Obstacle: s}),
+		"good":         Message(MessagePage{Viewer: &v, Kind: Good, Title: s, What: s, Do: s}),
+		"bad":          Message(MessagePage{Kind: Bad, Title: s, What: s, Do: s, Link: Link{s, "/" + s}, RequestID: s}),
+		"signout":      SignOut(SignOutPage{v}),
 	}
 }
 
@@ -80,10 +88,76 @@ func TestPasswordManagersAndPasteAreWelcome(t *testing.T) {
 
 // ASVS 7.4.4
 func TestEverySignedInPageLetsOneSignOut(t *testing.T) {
-	for _, name := range []string{"code", "device", "useless", "good", "signout"} {
-		if html := string(drawn("x")[name]); !strings.Contains(html, `action="/logout/"`) {
+	for _, name := range []string{"consent", "organization", "endsession", "code", "device", "useless", "good", "signout"} {
+		if html := string(drawn("x")[name]); !strings.Contains(html, `logout/"`) {
 			t.Errorf("%s has no way to sign out", name)
 		}
+	}
+}
+
+// wantEach reports what the page does not have.
+func wantEach(t *testing.T, html template.HTML, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(string(html), part) {
+			t.Errorf("the page has no %s:\n%s", part, html)
+		}
+	}
+}
+
+// ASVS 10.7.2
+func TestConsentNamesWhoGetsWhatWhereAndForHowLong(t *testing.T) {
+	p := ConsentPage{
+		Viewer: Viewer{Email: "ann@example.com"}, Application: "Acme Web", Organization: "Acme Rockets",
+		Target: "https://app.example.com", Scopes: []string{"Publish releases", "See projects"}, Identity: []string{"Your name"},
+		StaysSigned: true, Lasts: "for 90 days at most", Remembered: true, Request: "sealed", Token: "bound",
+	}
+	html := Consent(p)
+	wantEach(t, html, "Acme Web", "Acme Rockets", "https://app.example.com", "<li>Publish releases</li>", "<li>See projects</li>",
+		"<li>Your name</li>", "Stay connected while you are away", "for 90 days at most", "asked again only when", "ann@example.com",
+		`<form method="post" action="/oauth/consent/"`, `name="request" value="sealed"`, `name="token" value="bound"`,
+		`name="decision" value="approve">Allow<`, `name="decision" value="deny" class="second">Deny<`)
+	p.Scopes, p.Identity, p.StaysSigned, p.Remembered = nil, nil, false, false
+	html = Consent(p)
+	wantEach(t, html, "That it is you")
+	for _, part := range []string{"be able to", "while you are away", "asked again", "belongs to"} {
+		if strings.Contains(string(html), part) {
+			t.Errorf("a page about nothing but recognizing says %q", part)
+		}
+	}
+	p.Owner = "Tool Makers"
+	wantEach(t, Consent(p), "belongs to Tool Makers, not to Acme Rockets")
+}
+
+func TestChoiceOfAnOrganizationRepeatsTheRequest(t *testing.T) {
+	html := ChooseOrganization(OrganizationPage{
+		Application: "Acme Web", Choices: []Choice{{"acme", "Acme Rockets"}, {"tools", "Tool Makers"}},
+		Fields: []Field{{"client_id", "acme.web"}, {"scope", "openid project:read"}},
+	})
+	wantEach(t, html, `<form method="get" action="/oauth/authorize/"`, "Acme Web",
+		`<input type="hidden" name="client_id" value="acme.web">`+"\n"+`<input type="hidden" name="scope" value="openid project:read">`,
+		`name="organization" value="acme" class="second">Acme Rockets <`, `name="organization" value="tools" class="second">Tool Makers <`)
+}
+
+// ASVS 10.6.2
+func TestSignOutThatAnApplicationAsksForIsAQuestion(t *testing.T) {
+	p := EndSessionPage{
+		Viewer: Viewer{Email: "ann@example.com"}, Application: "Acme Web",
+		Fields: []Field{{"post_logout_redirect_uri", "https://app.example.com/bye"}, {"state", "s 1"}}, Token: "bound",
+	}
+	wantEach(t, EndSession(p), `<form method="post" action="/oauth/logout/"`, "Acme Web", "ann@example.com", `name="token" value="bound"`,
+		`name="post_logout_redirect_uri" value="https://app.example.com/bye"`, `name="state" value="s 1"`,
+		`name="decision" value="signout"`, `name="decision" value="stay"`)
+	p.Application = ""
+	wantEach(t, EndSession(p), "An application asks")
+}
+
+func TestSignInSaysWhereItLeads(t *testing.T) {
+	wantEach(t, Login(LoginPage{Provider: "Works", Application: "Acme Web"}), "Use your Works account to continue to <strong>Acme Web</strong>.")
+	wantEach(t, Login(LoginPage{Application: "Acme Web"}), "To continue to <strong>Acme Web</strong>.")
+	wantEach(t, Login(LoginPage{Provider: "Works"}), "With your Works account.")
+	if strings.Contains(string(Login(LoginPage{})), "lead") {
+		t.Error("an empty sentence is drawn")
 	}
 }
 
