@@ -9,12 +9,13 @@ for name in "$@"; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
+as_root=(false)
 if [ "$(id -u)" = 0 ]; then
-  as_root=()
+  as_root=(env)
 elif sudo -n true 2>/dev/null; then
   as_root=(sudo -n)
 fi
-if [ -z "${as_root+set}" ] || ! command -v apt-get >/dev/null; then
+if [ "${as_root[0]}" = false ] || ! command -v apt-get >/dev/null; then
   echo "missing for the tests: ${missing[*]}. Install and run again: sudo apt-get install -y ${missing[*]}" >&2
   exit 1
 fi
