@@ -7,11 +7,12 @@ import (
 
 const (
 	insertDeviceCode = `INSERT INTO device_codes
-		(hash, user_code_hash, application_uid, organization_id, client_id, scopes, state, created_at, expires_at, ip, user_agent)
-		VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10)`
+		(hash, user_code_hash, application_uid, organization_id, client_id, scopes, state, created_at, expires_at, ip, user_agent,
+		resource)
+		VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11)`
 
 	selectDeviceCode = `SELECT hash, user_code_hash, application_uid, organization_id, client_id, scopes, state,
-		created_at, expires_at, ip, user_agent, user_id, provider_uid, auth_time, amr, granted FROM device_codes`
+		created_at, expires_at, ip, user_agent, resource, user_id, provider_uid, auth_time, amr, granted FROM device_codes`
 	selectDeviceCodeByHash     = selectDeviceCode + ` WHERE hash = $1`
 	selectDeviceCodeByUserCode = selectDeviceCode + ` WHERE user_code_hash = $1`
 
@@ -19,7 +20,8 @@ const (
 	// condition is the lock.
 	approveDeviceCode = `UPDATE device_codes
 		SET state = 'approved', user_id = $3, provider_uid = $4, auth_time = $5, amr = $6, granted = $7
-		WHERE hash = $1 AND state = 'pending' AND expires_at > $2 AND $3` + notDisabled
+		WHERE hash = $1 AND state = 'pending' AND expires_at > $2
+		AND NOT EXISTS (` + disabledAccount + `$3)`
 	denyDeviceCode = `UPDATE device_codes SET state = 'denied'
 		WHERE hash = $1 AND state = 'pending' AND expires_at > $2`
 	consumeDeviceCode = `UPDATE device_codes SET state = 'consumed'
@@ -30,7 +32,7 @@ const (
 func (db *DB) CreateDeviceCode(ctx context.Context, d DeviceCode) error {
 	return db.write(ctx, func(t *tx) error {
 		_, err := t.exec(insertDeviceCode, blob(d.Hash), blob(d.UserCodeHash), d.ApplicationUID, d.OrganizationID, d.ClientID,
-			joined(d.Scopes), millis(d.CreatedAt), millis(d.ExpiresAt), d.IP, d.UserAgent)
+			joined(d.Scopes), millis(d.CreatedAt), millis(d.ExpiresAt), d.IP, d.UserAgent, d.Resource)
 		return err
 	})
 }
@@ -94,7 +96,7 @@ func scanDeviceCode(s scanner) (d DeviceCode, err error) {
 	var created, expires, auth int64
 	var scopes, amr, granted string
 	err = s.Scan(&d.Hash, &d.UserCodeHash, &d.ApplicationUID, &d.OrganizationID, &d.ClientID, &scopes, &d.State,
-		&created, &expires, &d.IP, &d.UserAgent, &d.UserID, &d.ProviderUID, &auth, &amr, &granted)
+		&created, &expires, &d.IP, &d.UserAgent, &d.Resource, &d.UserID, &d.ProviderUID, &auth, &amr, &granted)
 	d.CreatedAt, d.ExpiresAt, d.AuthTime = moment(created), moment(expires), moment(auth)
 	d.Scopes, d.AMR, d.Granted = words(scopes), words(amr), words(granted)
 	return d, err

@@ -9,12 +9,14 @@ import (
 const (
 	insertGrant = `INSERT INTO grants
 		(id, user_id, application_uid, organization_id, client_id, scopes, session_id, provider_uid, auth_time, amr,
-		created_at, generation, rotated_at, seed, idle_expires_at, expires_at, revoked_at, revoked_reason)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 WHERE $2` + notDisabled
+		created_at, generation, rotated_at, seed, idle_expires_at, expires_at, revoked_at, revoked_reason,
+		resource)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+		WHERE NOT EXISTS (` + disabledAccount + `$2)`
 
 	selectGrant = `SELECT id, user_id, application_uid, organization_id, client_id, scopes, session_id, provider_uid,
-		auth_time, amr, created_at, generation, rotated_at, seed, idle_expires_at, expires_at, revoked_at, revoked_reason
-		FROM grants WHERE id = $1`
+		auth_time, amr, created_at, generation, rotated_at, seed, idle_expires_at, expires_at, revoked_at, revoked_reason,
+		resource FROM grants WHERE id = $1`
 
 	// The generation in the condition makes this a compare-and-swap: of two refreshes
 	// with one token the second touches nothing.
@@ -40,7 +42,7 @@ func (t *tx) grant(g Grant) error {
 	return t.one(ErrConflict, insertGrant, g.ID[:], g.UserID, g.ApplicationUID, g.OrganizationID, g.ClientID,
 		joined(g.Scopes), g.SessionID, g.ProviderUID, millis(g.AuthTime), joined(g.AMR),
 		millis(g.CreatedAt), g.Generation, millis(g.RotatedAt), blob(g.Seed), millis(g.IdleExpiresAt),
-		millis(g.ExpiresAt), millis(g.RevokedAt), g.RevokedReason)
+		millis(g.ExpiresAt), millis(g.RevokedAt), g.RevokedReason, g.Resource)
 }
 
 // RotateGrant moves a grant that is in force and not expired at now from generation
@@ -107,7 +109,7 @@ func scanGrant(s scanner) (g Grant, err error) {
 	var scopes, amr string
 	var auth, created, rotated, idle, expires, revoked int64
 	err = s.Scan(&id, &g.UserID, &g.ApplicationUID, &g.OrganizationID, &g.ClientID, &scopes, &g.SessionID, &g.ProviderUID,
-		&auth, &amr, &created, &g.Generation, &rotated, &g.Seed, &idle, &expires, &revoked, &g.RevokedReason)
+		&auth, &amr, &created, &g.Generation, &rotated, &g.Seed, &idle, &expires, &revoked, &g.RevokedReason, &g.Resource)
 	copy(g.ID[:], id)
 	g.Scopes, g.AMR = words(scopes), words(amr)
 	g.AuthTime, g.CreatedAt, g.RotatedAt = moment(auth), moment(created), moment(rotated)

@@ -24,7 +24,7 @@ const (
 
 	deleteEmailProof = `DELETE FROM email_proofs WHERE address = (SELECT email FROM users WHERE id = $1)`
 	// The row stays, disabled: its ID is never free again (OpenID Connect Core section 2:
-	// sub is never reassigned), and whatever asks notDisabled refuses it.
+	// sub is never reassigned), and whatever asks disabledAccount refuses it.
 	deleteUser = `UPDATE users SET email = id, name = '', password_hash = '', disabled = 1, created_at = 0, deleted_at = $2
 		WHERE id = $1 AND deleted_at = 0`
 
@@ -34,9 +34,9 @@ const (
 	revokeGrantsOfUser = `UPDATE grants SET revoked_at = $2, revoked_reason = $3
 		WHERE user_id = $1 AND revoked_at = 0 RETURNING id`
 
-	// notDisabled ends a condition on a user's ID. Whoever acts for a person repeats it in
-	// the act itself: the account may have been disabled since it was looked at.
-	notDisabled = ` NOT IN (SELECT id FROM users WHERE disabled = 1)`
+	// disabledAccount wants a user's ID at its end. Whoever acts for a person asks it in the
+	// act itself: the account may have been disabled since it was looked at.
+	disabledAccount = `SELECT 1 FROM users WHERE disabled = 1 AND id = `
 )
 
 // CreateUser adds an account. ErrConflict: the address is taken.
@@ -99,8 +99,8 @@ func (db *DB) SetPassword(ctx context.Context, userID, hash string, ev Event) er
 }
 
 // SetDisabled disables or enables an account. Disabling ends the person's sessions,
-// revokes their grants and takes back their approvals that no device has redeemed yet, in
-// the same transaction.
+// revokes their grants and takes back their approvals that no device or application has
+// redeemed yet, in the same transaction. Consents stay.
 func (db *DB) SetDisabled(ctx context.Context, userID string, disabled bool, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
 		if err := t.one(ErrNotFound, updateDisabled, userID, number(disabled)); err != nil {
@@ -119,8 +119,9 @@ func (db *DB) SetDisabled(ctx context.Context, userID string, disabled bool, ev 
 }
 
 // DeleteUser forgets a person: sessions end, grants are revoked, approvals that no device
-// has redeemed are taken back, and address, name, password and proofs go. The ID is never
-// used again; the address is free for another account, which inherits nothing.
+// has redeemed are taken back, and address, name, password, proofs, consents and codes go.
+// The ID is never used again; the address is free for another account, which inherits
+// nothing.
 func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
 		if _, err := t.exec(deleteEmailProof, userID); err != nil {
@@ -135,6 +136,11 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
 		if err := t.endEverythingOf(userID, ev.Time, "account deleted"); err != nil {
 			return err
 		}
+		for _, query := range [...]string{deleteConsentsOfUser, deleteCodesOfUser} {
+			if _, err := t.exec(query, userID); err != nil {
+				return err
+			}
+		}
 		return t.record(ev)
 	})
 }
@@ -143,24 +149,29 @@ func (t *tx) endEverythingOf(userID string, at time.Time, reason string) error {
 	if _, err := t.exec(deleteSessionsOfUser, userID); err != nil {
 		return err
 	}
-	if err := t.changedAll(at, deviceChanged, denyDevicesOfUser, userID); err != nil {
+	if _, err := t.exec(burnCodesOfUser, userID, millis(at)); err != nil {
 		return err
 	}
-	return t.changedAll(at, grantChanged, revokeGrantsOfUser, userID, millis(at), reason)
+	if _, err := t.changedAll(at, deviceChanged, denyDevicesOfUser, userID); err != nil {
+		return err
+	}
+	_, err := t.changedAll(at, grantChanged, revokeGrantsOfUser, userID, millis(at), reason)
+	return err
 }
 
-// changedAll runs a statement that returns the identifiers of what it changed.
-func (t *tx) changedAll(at time.Time, what, query string, args ...any) error {
+// changedAll runs a statement that returns the identifiers of what it changed, and reports
+// how many there were.
+func (t *tx) changedAll(at time.Time, what, query string, args ...any) (int, error) {
 	ids, err := t.ids(query, args...)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, id := range ids {
 		if err := t.changed(at, what, id); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(ids), nil
 }
 
 func scanUser(s scanner) (u User, err error) {

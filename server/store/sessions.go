@@ -8,7 +8,8 @@ import (
 const (
 	insertSession = `INSERT INTO sessions
 		(hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE $3` + notDisabled
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+		WHERE NOT EXISTS (` + disabledAccount + `$3)`
 
 	selectSessions = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent
 		FROM sessions`
@@ -50,8 +51,8 @@ func (db *DB) TouchSession(ctx context.Context, hash []byte, at time.Time) error
 	})
 }
 
-// EndSession deletes the session and revokes the grants bound to it. Ending what has
-// ended is no error and writes nothing.
+// EndSession deletes the session, revokes the grants bound to it and burns the codes that
+// were approved in it. Ending what has ended is no error and writes nothing.
 func (db *DB) EndSession(ctx context.Context, hash []byte, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
 		ended, err := t.ids(deleteSession, blob(hash))
@@ -89,9 +90,12 @@ func (db *DB) EndSessionsOf(ctx context.Context, userID, id string, ev Event) (i
 	return count, nil
 }
 
-// sessionEnded revokes the grants bound to a session that is gone.
+// sessionEnded ends what is bound to a session that is gone.
 func (t *tx) sessionEnded(id string, ev Event) error {
-	err := t.changedAll(ev.Time, grantChanged, revokeGrantsOfSession, id, millis(ev.Time), "session ended")
+	if _, err := t.exec(burnCodesOfSession, id, millis(ev.Time)); err != nil {
+		return err
+	}
+	_, err := t.changedAll(ev.Time, grantChanged, revokeGrantsOfSession, id, millis(ev.Time), "session ended")
 	if err != nil {
 		return err
 	}

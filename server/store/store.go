@@ -1,5 +1,6 @@
-// Package store keeps people's data: accounts, sessions, device authorizations, grants,
-// revocations, the audit log, and which declared objects have existed.
+// Package store keeps people's data: accounts, sessions, device authorizations,
+// authorization codes, consents, grants, revocations, the audit log, and which declared
+// objects have existed.
 //
 // Every method is one transaction; the audit event of an act is written in it. Codes,
 // tokens and session identifiers arrive here already hashed under a key that the store
@@ -7,9 +8,9 @@
 // are safe for concurrent use; when the engine cannot answer they return an error that
 // wraps ErrUnavailable. Configuration is never kept here.
 //
-// Start reading at types.go; people.go, sessions.go, devices.go, grants.go, audit.go,
-// objects.go and sweep.go are the methods, sqlite.go and writer.go the engine, cache.go
-// what spares reads, backup.go a copy of a running store.
+// Start reading at types.go; people.go, sessions.go, devices.go, codes.go, consents.go,
+// grants.go, audit.go, objects.go and sweep.go are the methods, sqlite.go and writer.go
+// the engine, cache.go what spares reads, backup.go a copy of a running store.
 package store
 
 import (

@@ -15,11 +15,16 @@ var sweeps = [...]string{
 	`DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM device_codes WHERE hash IN (SELECT hash FROM device_codes WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT $2)`,
+	`DELETE FROM consents WHERE (user_id, application_uid, organization_id) IN
+		(SELECT user_id, application_uid, organization_id FROM consents WHERE expires_at <= $1 LIMIT $2)`,
 }
 
 const (
 	sweepRevocations = `DELETE FROM revoked_tokens
 		WHERE serial IN (SELECT serial FROM revoked_tokens WHERE expires_at <= $1 LIMIT $2)`
+
+	sweepCodes = `DELETE FROM authorization_codes
+		WHERE hash IN (SELECT hash FROM authorization_codes WHERE created_at <= $1 LIMIT $2)`
 
 	// The newest change stays: it tells how far the sequence has come.
 	sweepChanges = `DELETE FROM changes WHERE seq IN
@@ -40,6 +45,11 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) (int, error) {
 	n, err := db.sweep(ctx, sweepRevocations, now, func(t *tx) error {
 		return t.changed(now, tokensExpired, encodeInstant(now))
 	})
+	total += n
+	if err != nil {
+		return total, err
+	}
+	n, err = db.sweep(ctx, sweepCodes, now.Add(-codesKept), nil)
 	total += n
 	if err != nil {
 		return total, err

@@ -62,6 +62,7 @@ type DeviceCode struct {
 	OrganizationID string
 	ClientID       string
 	Scopes         []string // asked for, within the ceiling at that time
+	Resource       string   // the audience asked for; empty: the organization's own
 	State          DeviceState
 	CreatedAt      time.Time
 	ExpiresAt      time.Time

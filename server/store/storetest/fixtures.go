@@ -55,7 +55,7 @@ func Pending() store.DeviceCode {
 	return store.DeviceCode{
 		Hash: bytes(32), UserCodeHash: bytes(32), ApplicationUID: Application, OrganizationID: "org_1", ClientID: "cli",
 		Scopes: []string{"org:read", "project:read"}, State: store.DevicePending, CreatedAt: Noon,
-		ExpiresAt: Noon.Add(10 * time.Minute), IP: "198.51.100.7", UserAgent: "cli/1",
+		ExpiresAt: Noon.Add(10 * time.Minute), IP: "198.51.100.7", UserAgent: "cli/1", Resource: "https://api.example.com",
 	}
 }
 
@@ -70,7 +70,43 @@ func GrantOf(u store.User) store.Grant {
 		ID: [16]byte(bytes(16)), UserID: u.ID, ApplicationUID: Application, OrganizationID: "org_1", ClientID: "cli",
 		Scopes: []string{"org:read"}, ProviderUID: "local", AuthTime: Noon, AMR: []string{"pwd"}, CreatedAt: Noon,
 		Generation: 1, RotatedAt: Noon, Seed: bytes(16), IdleExpiresAt: Noon.Add(time.Hour), ExpiresAt: Noon.Add(24 * time.Hour),
+		Resource: "https://api.example.com",
 	}
+}
+
+// CodeOf makes an authorization code approved in the session; it is not inserted.
+func CodeOf(s store.Session) store.AuthorizationCode {
+	return store.AuthorizationCode{
+		Hash: bytes(32), ApprovalID: bytes(16), UserID: s.UserID, ApplicationUID: Application, OrganizationID: "org_1",
+		ClientID: "web", SessionID: s.ID, ProviderUID: s.ProviderUID, AuthTime: s.AuthTime, AMR: []string{"pwd"},
+		Granted: []string{"openid", "org:read"}, Resource: "https://api.example.com", RedirectURI: "https://app.example.com/cb",
+		Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Nonce: "n-0S6_WzA2Mj", CreatedAt: Noon,
+		ExpiresAt: Noon.Add(time.Minute),
+	}
+}
+
+// ConsentOf is what the person agreed to with the code, remembered for 30 days.
+func ConsentOf(c store.AuthorizationCode) store.Consent {
+	return store.Consent{
+		UserID: c.UserID, ApplicationUID: c.ApplicationUID, OrganizationID: c.OrganizationID, Scopes: c.Granted,
+		GrantedAt: Noon, ExpiresAt: Noon.Add(30 * 24 * time.Hour),
+	}
+}
+
+// SignedIn makes a session and inserts it.
+func SignedIn(t testing.TB, db *store.DB, u store.User) store.Session {
+	t.Helper()
+	s := SessionOf(u)
+	must(t, db.CreateSession(t.Context(), s, Act("session.created")))
+	return s
+}
+
+// Coded inserts a code approved in the session.
+func Coded(t testing.TB, db *store.DB, s store.Session) store.AuthorizationCode {
+	t.Helper()
+	c := CodeOf(s)
+	must(t, db.CreateAuthorizationCode(t.Context(), c, nil, Act("code.created")))
+	return c
 }
 
 // Approved inserts a device authorization that the person has approved.
