@@ -74,16 +74,7 @@ func BenchmarkConsumeDeviceCode(b *testing.B) {
 	db := open(b, b.TempDir())
 	u := storetest.Person(b, db)
 	codes := make([]store.DeviceCode, b.N)
-	var next atomic.Int64
-	var made sync.WaitGroup
-	for range callers {
-		made.Go(func() {
-			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
-				codes[i-1] = storetest.Approved(b, db, u)
-			}
-		})
-	}
-	made.Wait()
+	each(b, func(i int) { codes[i] = storetest.Approved(b, db, u) })
 	measure(b, func(_, i int) error {
 		return db.ConsumeDeviceCode(b.Context(), codes[i].Hash, storetest.Application, storetest.Noon, storetest.GrantOf(u),
 			storetest.Act("grant.created"))
@@ -112,4 +103,74 @@ func BenchmarkReadGrant(b *testing.B) {
 	u := storetest.Person(b, db)
 	g := storetest.Granted(b, db, u, storetest.GrantOf(u))
 	measure(b, func(int, int) error { _, err := db.Grant(b.Context(), g.ID); return err })
+}
+
+// codesOf makes an account and b.N codes, each approved in a session of its own.
+func codesOf(b *testing.B, db *store.DB) []store.AuthorizationCode {
+	u := storetest.Person(b, db)
+	codes := make([]store.AuthorizationCode, b.N)
+	each(b, func(i int) { codes[i] = storetest.CodeOf(storetest.SignedIn(b, db, u)) })
+	return codes
+}
+
+// each calls do b.N times, from 16 callers.
+func each(b *testing.B, do func(i int)) {
+	var next atomic.Int64
+	var done sync.WaitGroup
+	for range callers {
+		done.Go(func() {
+			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+				do(int(i - 1))
+			}
+		})
+	}
+	done.Wait()
+}
+
+func BenchmarkCreateAuthorizationCode(b *testing.B) {
+	db := open(b, b.TempDir())
+	codes := codesOf(b, db)
+	measure(b, func(_, i int) error {
+		return db.CreateAuthorizationCode(b.Context(), codes[i], nil, storetest.Act("code.created"))
+	})
+}
+
+func BenchmarkRedeemAuthorizationCode(b *testing.B) {
+	db := open(b, b.TempDir())
+	codes := codesOf(b, db)
+	each(b, func(i int) {
+		if err := db.CreateAuthorizationCode(b.Context(), codes[i], nil, storetest.Act("code.created")); err != nil {
+			b.Error(err)
+		}
+	})
+	measure(b, func(_, i int) error {
+		c := codes[i]
+		return db.RedeemAuthorizationCode(b.Context(), c.Hash, storetest.Application, storetest.Noon,
+			storetest.GrantOf(store.User{ID: c.UserID}), storetest.Act("grant.created"))
+	})
+}
+
+func BenchmarkReadAuthorizationCode(b *testing.B) {
+	db := open(b, b.TempDir())
+	c := storetest.Coded(b, db, storetest.SignedIn(b, db, storetest.Person(b, db)))
+	measure(b, func(int, int) error { _, err := db.AuthorizationCode(b.Context(), c.Hash); return err })
+}
+
+func BenchmarkReadConsent(b *testing.B) {
+	db := open(b, b.TempDir())
+	c := storetest.CodeOf(storetest.SignedIn(b, db, storetest.Person(b, db)))
+	remember := storetest.ConsentOf(c)
+	if err := db.CreateAuthorizationCode(b.Context(), c, &remember, storetest.Act("code.created")); err != nil {
+		b.Fatal(err)
+	}
+	measure(b, func(int, int) error {
+		_, err := db.Consent(b.Context(), c.UserID, c.ApplicationUID, c.OrganizationID)
+		return err
+	})
+}
+
+func BenchmarkReadSession(b *testing.B) {
+	db := open(b, b.TempDir())
+	s := storetest.SignedIn(b, db, storetest.Person(b, db))
+	measure(b, func(int, int) error { _, err := db.Session(b.Context(), s.Hash); return err })
 }

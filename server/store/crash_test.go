@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// actUntilKilled consumes device codes, rotates, and revokes, and prints each act after
+// actUntilKilled consumes device codes, redeems authorization codes, rotates, and revokes, and prints each act after
 // the store acknowledged it.
 func actUntilKilled(place string) {
 	ctx := context.Background()
@@ -85,6 +85,26 @@ func oneLife(ctx context.Context, db *store.DB, u store.User, say func(string, [
 		return err
 	}
 	say("token", r.Serial[:])
+	return oneCode(ctx, db, u, say)
+}
+
+func oneCode(ctx context.Context, db *store.DB, u store.User, say func(string, []byte)) error {
+	s, g := storetest.SessionOf(u), storetest.GrantOf(u)
+	if err := db.CreateSession(ctx, s, storetest.Act("session.created")); err != nil {
+		return err
+	}
+	c := storetest.CodeOf(s)
+	remember := storetest.ConsentOf(c)
+	if err := db.CreateAuthorizationCode(ctx, c, &remember, target("code.created", c.Hash)); err != nil {
+		return err
+	}
+	say("approved", c.Hash)
+	err := db.RedeemAuthorizationCode(ctx, c.Hash, storetest.Application, storetest.Noon, g, target("grant.created", g.ID[:]))
+	if err != nil {
+		return err
+	}
+	say("redeemed", c.Hash)
+	say("granted", g.ID[:])
 	return nil
 }
 
@@ -174,7 +194,7 @@ func verify(t *testing.T, db *store.DB, acts []string) {
 		}
 	}
 	event := map[string]string{
-		"granted": "grant.created", "rotated": "grant.rotated", "revoked": "grant.revoked", "token": "token.revoked",
+		"approved": "code.created", "granted": "grant.created", "rotated": "grant.rotated", "revoked": "grant.revoked", "token": "token.revoked",
 	}
 	for _, line := range acts {
 		act, text, _ := strings.Cut(line, " ")
@@ -208,6 +228,14 @@ func holds(ctx context.Context, db *store.DB, act string, id []byte) error {
 			return nil
 		}
 		return err
+	case "approved":
+		c, err := db.AuthorizationCode(ctx, id)
+		if err == nil {
+			_, err = db.Consent(ctx, c.UserID, c.ApplicationUID, c.OrganizationID)
+		}
+		return err
+	case "redeemed":
+		return staysRedeemed(ctx, db, id)
 	case "token":
 		revoked, err := store.NewCache(db).Revoked(ctx, [12]byte(id))
 		if err == nil && !revoked {
@@ -223,4 +251,25 @@ func holds(ctx context.Context, db *store.DB, act string, id []byte) error {
 		return errors.New("lost")
 	}
 	return nil
+}
+
+func staysRedeemed(ctx context.Context, db *store.DB, hash []byte) error {
+	users, err := db.Users(ctx)
+	if err != nil {
+		return err
+	}
+	g := storetest.GrantOf(users[0])
+	err = db.RedeemAuthorizationCode(ctx, hash, storetest.Application, storetest.Noon, g, storetest.Act("grant.created"))
+	switch {
+	case err == nil:
+		return errors.New("redeemed again")
+	case !errors.Is(err, store.ErrConflict):
+		return err
+	}
+	c, err := db.AuthorizationCode(ctx, hash)
+	if err != nil {
+		return err
+	}
+	_, err = db.Grant(ctx, c.GrantID)
+	return err
 }

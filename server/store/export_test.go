@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"maps"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -52,4 +55,43 @@ func (db *DB) AwaitAbandoned() {
 		runtime.Gosched()
 	}
 	db.writer.jobs <- j
+}
+
+// lists read a whole table because they are asked for all of it, or stop at a limit.
+var lists = []string{selectUsers, selectEvents, selectObjects, selectKeys}
+
+// Scans returns what the engine says of the statements used so far that read a whole
+// table or index, by their text; lists may.
+func (db *DB) Scans(ctx context.Context) (map[string]string, error) {
+	var texts []string
+	err := db.write(ctx, func(t *tx) error {
+		texts = slices.Collect(maps.Keys(t.w.stmts))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	db.mu.RLock()
+	texts = slices.AppendSeq(texts, maps.Keys(db.stmts))
+	db.mu.RUnlock()
+	found := map[string]string{}
+	for _, text := range texts {
+		rows, err := db.pool.QueryContext(ctx, "EXPLAIN QUERY PLAN "+text, make([]any, strings.Count(text, "$"))...)
+		if err != nil {
+			return nil, err
+		}
+		steps, err := collect(rows, func(s scanner) (step string, err error) {
+			var id, parent, unused int
+			return step, s.Scan(&id, &parent, &unused, &step)
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, step := range steps {
+			if strings.HasPrefix(step, "SCAN ") && step != "SCAN CONSTANT ROW" && !slices.Contains(lists, text) {
+				found[text] = step
+			}
+		}
+	}
+	return found, nil
 }

@@ -30,7 +30,7 @@ const (
 
 	deleteSessionsOfUser = `DELETE FROM sessions WHERE user_id = $1`
 	denyDevicesOfUser    = `UPDATE device_codes SET state = 'denied'
-		WHERE user_id = $1 AND state = 'approved' RETURNING hash`
+		WHERE user_id = $1 AND user_id <> '' AND state = 'approved' RETURNING hash`
 	revokeGrantsOfUser = `UPDATE grants SET revoked_at = $2, revoked_reason = $3
 		WHERE user_id = $1 AND revoked_at = 0 RETURNING id`
 
