@@ -69,6 +69,8 @@ func (w *world) gather(o Options) compile.Input {
 		Secrets:         slices.Collect(maps.Values(w.secrets)),
 		Namespaces:      slices.Collect(maps.Values(w.namespaces)),
 		SystemNamespace: o.SystemNamespace,
+		Issuer:          o.Issuer,
+		Dev:             o.Dev,
 		DigestKey:       o.DigestKey,
 	}
 }

@@ -55,6 +55,9 @@ type Options struct {
 	// Installation tells installations in one cluster apart; it names the Lease and the
 	// field owner of status, `gatehouse-<installation>`.
 	Installation string
+	// Issuer and Dev are what Compile knows of the installation; see compile.Input.
+	Issuer string
+	Dev    bool
 	// DigestKey is the key under which client secrets are digested.
 	DigestKey model.Sensitive
 	// Publish serves a snapshot. While it fails it is called again, with backoff.

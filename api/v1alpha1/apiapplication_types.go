@@ -46,39 +46,86 @@ type ApiApplicationSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
-	// What kind of client it is; it sets safe defaults and never changes. `Device`: a
-	// command line tool or a device without a browser. `Machine`: a service that acts for
-	// itself.
+	// What kind of client it is; it sets safe defaults and never changes. `Web`: an
+	// application on a server of yours, with a secret. `SPA`: one that runs in the browser.
+	// `Native`: one on people's own computers or phones. `Device`: a command line tool or a
+	// device without a browser. `Machine`: a service that acts for itself.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.type: cannot be changed; create a new ApiApplication"
 	Type string `json:"type"`
-	// Grants it may use, of `device_code`, `refresh_token` and `client_credentials`. Default
-	// by type: Device `[device_code, refresh_token]`, Machine `[client_credentials]`.
+	// Grants it may use, of `authorization_code`, `refresh_token`, `device_code` and
+	// `client_credentials`. Default by type: Web, SPA and Native `[authorization_code,
+	// refresh_token]`, Device `[device_code, refresh_token]`, Machine `[client_credentials]`.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=set
 	// +optional
 	GrantTypes []GrantTypeName `json:"grantTypes,omitempty"`
-	// The most it can ever be granted. The protocol scope `offline_access` may be listed
-	// here too. Example: `[org:read, project:read]`.
+	// Where people are sent back to with a code, compared character by character. An `https`
+	// URI; or `http` on this computer (`localhost`, `127.0.0.1`, `[::1]`), of a Native
+	// application at any port. A Native application may also have a URI of a scheme of its
+	// own. Needed for `authorization_code`. Example: `https://app.example.com/callback`.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	RedirectURIs []RedirectURI `json:"redirectURIs,omitempty"`
+	// Where people may be sent after they sign out, under the rules of redirectURIs.
+	// Example: `https://app.example.com/`.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	PostLogoutRedirectURIs []RedirectURI `json:"postLogoutRedirectURIs,omitempty"`
+	// Web origins whose scripts may read what Gatehouse answers this application (CORS), as
+	// browsers write them. Example: `https://app.example.com`.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	AllowedOrigins []WebOrigin `json:"allowedOrigins,omitempty"`
+	// The most it can ever be granted. The protocol scopes `openid`, `profile`, `email`,
+	// `groups` and `offline_access` are listed here too. Example: `[openid, project:read]`.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=96
 	// +listType=set
 	Scopes []ApplicationScope `json:"scopes"`
+	// URIs that this application serves as a resource server: others ask for tokens for it
+	// by these names. They are unique; the oldest ApiApplication has one that two declare.
+	// Example: `https://api.example.com`.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Audiences []Audience `json:"audiences,omitempty"`
+	// Audiences of applications of the same Organization that it may ask for in the
+	// parameter `resource` (RFC 8707). Example: `https://api.example.com`.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	Resources []Audience `json:"resources,omitempty"`
+	// In which Organizations it works: its `Owner` alone; or `Selected`, in the one that each
+	// person picks among their own that admit it in `spec.externalApplications`. Default:
+	// Owner.
+	// +kubebuilder:validation:Enum=Owner;Selected
+	// +optional
+	OrganizationAccess string `json:"organizationAccess,omitempty"`
 	// Whose tokens it may introspect: `Own`, or all of its `Organization`'s. Only clients
 	// with a secret may introspect. Default: Own.
 	// +kubebuilder:validation:Enum=Own;Organization
 	// +optional
 	Introspection string `json:"introspection,omitempty"`
-	// How it proves itself. Default for Device: `source: None`, a public client. A Machine
-	// needs `source: FromSecret`.
+	// How often people are asked before it is let in.
+	// +optional
+	Consent *Consent `json:"consent,omitempty"`
+	// How it proves itself. Default: `source: None`, a public client, which SPA and Native
+	// must be. A Web application and a Machine need `source: FromSecret`.
 	// +optional
 	Credentials *Credentials `json:"credentials,omitempty"`
 	// The tokens it gets.
 	// +optional
 	Tokens *ApplicationTokens `json:"tokens,omitempty"`
+	// Protections that it may do without.
+	// +optional
+	Security *ApplicationSecurity `json:"security,omitempty"`
 	// From this moment on nothing is issued and its tokens are refused. Default: never.
 	// Example: `2027-01-31T00:00:00Z`.
 	// +optional
@@ -102,16 +149,74 @@ type GrantTypeName string
 // +kubebuilder:validation:Pattern=`^[a-z][a-z0-9_-]*(:[a-z][a-z0-9_-]*)*$`
 type ApplicationScope string
 
-// The values of ApiApplicationSpec.Type, .Introspection and Credentials.Source served today.
+// RedirectURI is a URI to which browsers are sent back.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=1024
+type RedirectURI string
+
+// WebOrigin is a scheme, a host and, unless it is the scheme's own, a port.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=270
+type WebOrigin string
+
+// Audience is an absolute URI that names a resource server: `https://…` or `urn:…`.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=256
+type Audience string
+
+// The values of ApiApplicationSpec.Type, .Introspection, .OrganizationAccess and
+// Credentials.Source served today.
 const (
+	TypeWeb     = "Web"
+	TypeSPA     = "SPA"
+	TypeNative  = "Native"
 	TypeDevice  = "Device"
 	TypeMachine = "Machine"
 
 	IntrospectOwn          = "Own"
 	IntrospectOrganization = "Organization"
 
+	OrganizationOwner    = "Owner"
+	OrganizationSelected = "Selected"
+
 	CredentialsNone       = "None"
 	CredentialsFromSecret = "FromSecret"
+)
+
+// Consent says how often people are asked before an application is let in. Where it works
+// outside of its own Organization they are always asked.
+type Consent struct {
+	// `Explicit`: each time. `Remember`: unless an answer that is remembered covers all that
+	// is asked for. `Skip`: never; only for an application with a secret. Default: Explicit.
+	// +kubebuilder:validation:Enum=Explicit;Remember;Skip
+	// +optional
+	Mode string `json:"mode,omitempty"`
+	// How long an answer is remembered, with mode Remember, from 1m to 8760h. Default: 8760h.
+	// +optional
+	MaxAge Duration `json:"maxAge,omitempty"`
+}
+
+// The values of Consent.Mode.
+const (
+	ConsentExplicit = "Explicit"
+	ConsentRemember = "Remember"
+	ConsentSkip     = "Skip"
+)
+
+// ApplicationSecurity are protections that an application may do without.
+type ApplicationSecurity struct {
+	// Whether it must prove that the code it redeems is its own (PKCE, RFC 7636): `Required`,
+	// or `Optional` for an application with a secret that sends a `nonce` instead. Default:
+	// Required.
+	// +kubebuilder:validation:Enum=Required;Optional
+	// +optional
+	PKCE string `json:"pkce,omitempty"`
+}
+
+// The values of ApplicationSecurity.PKCE.
+const (
+	PKCERequired = "Required"
+	PKCEOptional = "Optional"
 )
 
 // Credentials say how an application proves itself.
@@ -129,12 +234,37 @@ type Credentials struct {
 	FromSecret *SecretKeyReference `json:"fromSecret,omitempty"`
 }
 
-// ApplicationTokens shorten the tokens of one application.
+// ApplicationTokens say what the tokens of one application are.
 type ApplicationTokens struct {
-	// Life of an access token, from 1m to the Organization's ceiling. Default: that ceiling.
+	// What an access token is: `Opaque`, which only Gatehouse reads; or `JWT` (RFC 9068),
+	// which resource servers read by themselves, and so see only at its end that it was
+	// revoked or that a Role changed. Default: Opaque.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	// +optional
+	Format string `json:"format,omitempty"`
+	// Life of an access token, from 1m to the Organization's ceiling for the format. Default:
+	// that ceiling.
 	// +optional
 	AccessTokenTTL Duration `json:"accessTokenTTL,omitempty"`
+	// How ID tokens are signed: `RS256`, which every client reads, or `ES256`, which is
+	// shorter. Default: RS256.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	// +optional
+	IDTokenSigningAlg string `json:"idTokenSigningAlg,omitempty"`
 }
+
+// The values of ApplicationTokens.Format and .IDTokenSigningAlg served today.
+const (
+	TokensOpaque = "Opaque"
+	TokensJWT    = "JWT"
+
+	AlgRS256 = "RS256"
+	AlgES256 = "ES256"
+)
 
 // ApiApplicationStatus says what became of an ApiApplication.
 type ApiApplicationStatus struct {
@@ -148,7 +278,8 @@ type ApiApplicationStatus struct {
 	// What is served, after defaults and ceilings.
 	// +optional
 	Effective *EffectiveApplication `json:"effective,omitempty"`
-	// Verdicts: Accepted, ResolvedRefs, Programmed, Ready.
+	// Verdicts: Accepted, ResolvedRefs, Programmed, Ready, and Insecure where a served
+	// setting weakens.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
@@ -168,9 +299,57 @@ type EffectiveApplication struct {
 	// +listType=set
 	// +optional
 	Scopes []ApplicationScope `json:"scopes,omitempty"`
+	// What its access tokens are.
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	TokenFormat string `json:"tokenFormat,omitempty"`
 	// Life of its access tokens.
 	// +optional
 	AccessTokenTTL Duration `json:"accessTokenTTL,omitempty"`
+	// How its ID tokens are signed; without the scope openid it gets none.
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	IDTokenSigningAlg string `json:"idTokenSigningAlg,omitempty"`
+	// Where people are sent back to with a code.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	RedirectURIs []RedirectURI `json:"redirectURIs,omitempty"`
+	// Where people may be sent after they sign out.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	PostLogoutRedirectURIs []RedirectURI `json:"postLogoutRedirectURIs,omitempty"`
+	// Web origins whose scripts may read its answers.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	AllowedOrigins []WebOrigin `json:"allowedOrigins,omitempty"`
+	// Whether it must send PKCE; only said of one that gets codes.
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	PKCE string `json:"pkce,omitempty"`
+	// How often people are asked; only said of one that gets codes.
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	ConsentMode string `json:"consentMode,omitempty"`
+	// How long an answer is remembered, with consentMode Remember.
+	// +optional
+	ConsentMaxAge Duration `json:"consentMaxAge,omitempty"`
+	// Names under which it is a resource server.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Audiences []Audience `json:"audiences,omitempty"`
+	// Audiences that it may ask for.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	Resources []Audience `json:"resources,omitempty"`
+	// In which Organizations it works.
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	OrganizationAccess string `json:"organizationAccess,omitempty"`
 }
 
 // ApiApplicationList is a list of ApiApplications.

@@ -16,6 +16,8 @@ const (
 	Reconciling = "Reconciling"
 	// Stalled: not Ready, and only an edit of this object cures it.
 	Stalled = "Stalled"
+	// Insecure: it is served, with a setting that weakens.
+	Insecure = "Insecure"
 )
 
 // Reason is the one-word cause of a condition. The order of Reasons is the order of
@@ -31,6 +33,7 @@ const (
 	ReasonSlugNotGranted   Reason = "SlugNotGranted"
 	ReasonSlugConflict     Reason = "SlugConflict"
 	ReasonClientIDConflict Reason = "ClientIDConflict"
+	ReasonAudienceConflict Reason = "AudienceConflict"
 	ReasonCycleDetected    Reason = "CycleDetected"
 
 	ReasonResolved         Reason = "Resolved"
@@ -46,13 +49,15 @@ const (
 	ReasonExpired             Reason = "Expired"
 	ReasonPending             Reason = "Pending"
 	ReasonStorageError        Reason = "StorageError"
+
+	ReasonLoopbackRedirect Reason = "LoopbackRedirect"
 )
 
 // Verdict describes a Reason: the condition it belongs to, the status it gives, who can
 // cure it, and how.
 type Verdict struct {
 	Reason    Reason
-	Condition string // Accepted, ResolvedRefs or Programmed
+	Condition string // Accepted, ResolvedRefs, Programmed or Insecure
 	True      bool   // the status that the condition has with this reason
 	Stalled   bool   // only an edit of this object cures it
 	Cure      string // what to do now; empty where nothing is wrong
@@ -67,6 +72,7 @@ var Verdicts = []Verdict{
 	{ReasonSlugNotGranted, Accepted, false, false, "Use the namespace's own name as slug, or ask a cluster administrator to list the slug in the Namespace's annotation auth.gatehouse.dev/slugs."},
 	{ReasonSlugConflict, Accepted, false, false, "Another, older Organization has this slug. Choose another one, or delete the older Organization."},
 	{ReasonClientIDConflict, Accepted, false, false, "Another, older ApiApplication has this client ID. Choose another one, or delete the older ApiApplication."},
+	{ReasonAudienceConflict, Accepted, false, false, "Another, older ApiApplication has this audience. Choose another one, or delete the older ApiApplication."},
 	{ReasonCycleDetected, Accepted, false, false, "Remove one of the inherits entries of the cycle that the message shows."},
 
 	{ReasonResolved, ResolvedRefs, true, false, ""},
@@ -82,4 +88,6 @@ var Verdicts = []Verdict{
 	{ReasonExpired, Programmed, false, false, "Move spec.expiresAt into the future, or delete the object."},
 	{ReasonPending, Programmed, false, false, "Wait: the first snapshot has not been published yet."},
 	{ReasonStorageError, Programmed, false, false, "The store refused a write; see the server's log. Gatehouse tries again by itself."},
+
+	{ReasonLoopbackRedirect, Insecure, true, false, "Remove the http URI before people use it, or make it https; any program on a person's computer may listen there."},
 }

@@ -68,7 +68,7 @@ func TestEveryReasonHasOneVerdict(t *testing.T) {
 	listed := map[v1alpha1.Reason]int{}
 	for _, v := range v1alpha1.Verdicts {
 		listed[v.Reason]++
-		if (v.Cure == "") != (v.True && v.Reason != v1alpha1.ReasonSuspended) {
+		if (v.Cure == "") != (v.True && v.Reason != v1alpha1.ReasonSuspended && v.Condition != v1alpha1.Insecure) {
 			t.Errorf("%s: cure %q", v.Reason, v.Cure)
 		}
 		if v.True && v.Stalled {
@@ -95,7 +95,7 @@ func TestVerdictsAreOrderedByCondition(t *testing.T) {
 			order = append(order, v.Condition)
 		}
 	}
-	if diff := cmp.Diff([]string{v1alpha1.Accepted, v1alpha1.ResolvedRefs, v1alpha1.Programmed}, order); diff != "" {
+	if diff := cmp.Diff([]string{v1alpha1.Accepted, v1alpha1.ResolvedRefs, v1alpha1.Programmed, v1alpha1.Insecure}, order); diff != "" {
 		t.Error(diff)
 	}
 }

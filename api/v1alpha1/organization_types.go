@@ -43,6 +43,9 @@ type OrganizationSpec struct {
 	// Namespaces whose resources may attach to this Organization. Default: its own only.
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
+	// Applications of other Organizations that members may let in here. Default: none.
+	// +optional
+	ExternalApplications *ExternalApplications `json:"externalApplications,omitempty"`
 	// The scopes that exist in this Organization. Default: the built-in ones.
 	// +optional
 	Scopes *ScopeCatalogue `json:"scopes,omitempty"`
@@ -87,6 +90,35 @@ const (
 	FromSame     = "Same"
 	FromAll      = "All"
 	FromSelector = "Selector"
+)
+
+// ExternalApplications admit applications of other Organizations. They must ask for it with
+// `organizationAccess: Selected`, and a member must let them in; they never get more than
+// that member has here.
+// +kubebuilder:validation:XValidation:rule="(self.from == 'List') == has(self.clientIDs)",message="clientIDs: list client IDs with from: List, and only then",fieldPath=".clientIDs"
+type ExternalApplications struct {
+	// None admits no application of others, All every one, List those of clientIDs.
+	// +kubebuilder:validation:Enum=None;All;List
+	From string `json:"from"`
+	// Client IDs of the admitted applications. Example: `globex.dashboard`.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=set
+	// +optional
+	ClientIDs []ForeignClientID `json:"clientIDs,omitempty"`
+}
+
+// ForeignClientID is the client ID of another Organization's application.
+// +kubebuilder:validation:MinLength=3
+// +kubebuilder:validation:MaxLength=168
+// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?){1,2}$`
+type ForeignClientID string
+
+// The values of ExternalApplications.From.
+const (
+	ExternalNone = "None"
+	ExternalAll  = "All"
+	ExternalList = "List"
 )
 
 // ScopeName names a permission, as `family:level`. Example: `project:read`.
@@ -140,6 +172,11 @@ type TokenCeilings struct {
 	// Life of an access token, from 1m to 24h. Default: 1h.
 	// +optional
 	AccessTokenTTL Duration `json:"accessTokenTTL,omitempty"`
+	// Life of an access token that is a JWT, from 1m to 1h, and never more than
+	// accessTokenTTL: who reads one offline sees only at its end that it was revoked.
+	// Default: 10m.
+	// +optional
+	JWTAccessTokenTTL Duration `json:"jwtAccessTokenTTL,omitempty"`
 	// A refresh token that is not used for this long ends, from 1m to 8760h. Default: 720h.
 	// +optional
 	RefreshTokenIdleTTL Duration `json:"refreshTokenIdleTTL,omitempty"`

@@ -25,6 +25,8 @@ func (in *installation) cluster() (source, error) {
 		Config:          config,
 		SystemNamespace: in.systemNamespace,
 		Installation:    in.keys.Installation,
+		Issuer:          in.issuer,
+		Dev:             in.dev,
 		DigestKey:       in.keys.DigestKey(),
 		Publish:         in.publish,
 		Log:             logr.FromSlogHandler(in.log.Handler()),

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,9 @@ func (f *files) Ready() error { return nil }
 // goes on.
 func (f *files) Run(ctx context.Context) error {
 	paths := []string{f.manifests}
-	set, problems := manifest.Load(paths, manifest.Options{Installation: f.keys.Installation, SystemNamespace: f.systemNamespace})
+	set, problems := manifest.Load(paths, manifest.Options{
+		Installation: f.keys.Installation, SystemNamespace: f.systemNamespace, Issuer: f.issuer, Dev: f.dev,
+	})
 	if len(problems) > 0 {
 		return unreadable(problems)
 	}
@@ -84,11 +87,12 @@ func (f *files) serve(ctx context.Context, set *manifest.Set) error {
 		return err
 	}
 	for _, r := range result.Reports {
-		if sameFindings(f.said[r.Object], r.Findings) {
+		findings := slices.Concat(r.Findings, r.Weak)
+		if sameFindings(f.said[r.Object], findings) {
 			continue
 		}
-		f.said[r.Object] = r.Findings
-		for _, finding := range r.Findings {
+		f.said[r.Object] = findings
+		for _, finding := range findings {
 			f.log.Warn("finding", "at", set.Position(r.Object, finding.Field).String(), "object", manifest.Describe(r.Object),
 				"reason", finding.Reason, "message", finding.Message)
 		}

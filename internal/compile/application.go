@@ -16,6 +16,7 @@ import (
 
 // grantTypes are those served, by the name that a declaration gives them.
 var grantTypes = map[v1alpha1.GrantTypeName]oauth.GrantType{
+	"authorization_code": oauth.AuthorizationCode,
 	"device_code":        oauth.DeviceCode,
 	"refresh_token":      oauth.RefreshToken,
 	"client_credentials": oauth.ClientCredentials,
@@ -23,6 +24,9 @@ var grantTypes = map[v1alpha1.GrantTypeName]oauth.GrantType{
 
 // defaultGrantTypes by type of application; its keys are the types served.
 var defaultGrantTypes = map[string][]v1alpha1.GrantTypeName{
+	v1alpha1.TypeWeb:     {"authorization_code", "refresh_token"},
+	v1alpha1.TypeSPA:     {"authorization_code", "refresh_token"},
+	v1alpha1.TypeNative:  {"authorization_code", "refresh_token"},
 	v1alpha1.TypeDevice:  {"device_code", "refresh_token"},
 	v1alpha1.TypeMachine: {"client_credentials"},
 }
@@ -53,6 +57,11 @@ func (t *tenancy) judgeApplications(objects []*v1alpha1.ApiApplication) []*appli
 		if names.enter(o, a.report) && t.admitApplication(o, a.report) {
 			a.app = t.application(o, a.report)
 			uniqueClientID(a, owners)
+		}
+	}
+	t.resources(applicants)
+	for _, a := range applicants {
+		if a.app != nil {
 			a.report.Application = applicationFacts(a)
 		}
 		a.report.close()
@@ -70,8 +79,13 @@ func (t *tenancy) application(o *v1alpha1.ApiApplication, r *Report) *model.Appl
 	confidential := t.credentials(o, app, r)
 	app.GrantTypes = allowedGrantTypes(o, confidential, r)
 	t.ceiling(o, app, r)
+	t.redirects(o, app, r)
+	app.Consent = consent(o, confidential, r)
+	app.PKCEOptional = pkceOptional(o, confidential, r)
 	app.IntrospectsOrganization = introspection(o, confidential, r)
-	app.AccessTokenTTL = t.accessTokenTTL(o, r)
+	app.AnyOrganization = anyOrganization(o, r)
+	app.Audiences = t.audiences(o, r)
+	t.tokens(o, app, r)
 	app.ExpiresAt = expiry(o, r)
 	return app
 }
@@ -80,15 +94,23 @@ func (t *tenancy) application(o *v1alpha1.ApiApplication, r *Report) *model.Appl
 // not admit the namespace, so that nobody can ask which Organizations exist.
 func (t *tenancy) admitApplication(o *v1alpha1.ApiApplication, r *Report) bool {
 	var rule *v1alpha1.NamespaceAdmission
-	if t.served() && t.draft.object.Spec.AllowedNamespaces != nil {
-		rule = t.draft.object.Spec.AllowedNamespaces.ApiApplications
+	if t.served() {
+		rule = applicationAdmission(t.draft.object)
 	}
 	return t.admit(rule, resolve(o.Spec.OrganizationRef, o.Namespace), o.Namespace, r)
 }
 
+// applicationAdmission is the rule by which an Organization admits; nil for none.
+func applicationAdmission(o *v1alpha1.Organization) *v1alpha1.NamespaceAdmission {
+	if o.Spec.AllowedNamespaces == nil {
+		return nil
+	}
+	return o.Spec.AllowedNamespaces.ApiApplications
+}
+
 func applicationType(o *v1alpha1.ApiApplication, r *Report) {
 	if _, served := defaultGrantTypes[o.Spec.Type]; !served {
-		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.type", "%s is not served by this version; use Device or Machine", quote(o.Spec.Type))
+		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.type", "%s is not served by this version; use Web, SPA, Native, Device or Machine", quote(o.Spec.Type))
 	}
 }
 
@@ -136,12 +158,12 @@ func allowedGrantTypes(o *v1alpha1.ApiApplication, confidential bool, r *Report)
 		grant, served := grantTypes[name]
 		switch {
 		case !served:
-			r.refuse(v1alpha1.ReasonUnsupportedValue, field, "%s is not served by this version; use device_code, refresh_token or client_credentials", quote(name))
+			r.refuse(v1alpha1.ReasonUnsupportedValue, field, "%s is not served by this version; use authorization_code, refresh_token, device_code or client_credentials", quote(name))
 		case grant == oauth.ClientCredentials && !confidential && o.Spec.Type != v1alpha1.TypeMachine:
 			// RFC 6749 section 4.4: confidential clients only. What a Machine lacks is said by credentials.
 			r.refuse(v1alpha1.ReasonInvalidSpec, field, "client_credentials needs a client with a secret; set spec.credentials to source: FromSecret")
-		case grant == oauth.RefreshToken && !slices.Contains(names, "device_code"):
-			r.refuse(v1alpha1.ReasonInvalidSpec, field, "refresh_token comes only with a grant that gives one; add device_code, or remove refresh_token")
+		case grant == oauth.RefreshToken && !slices.Contains(names, "authorization_code") && !slices.Contains(names, "device_code"):
+			r.refuse(v1alpha1.ReasonInvalidSpec, field, "refresh_token comes only with a grant that gives one; add authorization_code or device_code, or remove refresh_token")
 		case !slices.Contains(allowed, grant):
 			allowed = append(allowed, grant)
 		}
@@ -159,16 +181,15 @@ func (t *tenancy) ceiling(o *v1alpha1.ApiApplication, app *model.Application, r 
 		switch {
 		case known:
 			scopes = append(scopes, name)
-		case name == oauth.OfflineAccess:
+		case oauth.ProtocolScopes.Has(name):
 			protocol = append(protocol, name)
-		case protocolScopes.Has(name):
-			r.refuse(v1alpha1.ReasonUnsupportedValue, field, "the protocol scope %s is not served by this version; use offline_access or scopes of the Organization", quote(name))
 		default:
 			r.refuse(v1alpha1.ReasonUnknownScope, field, "%s is not a scope of Organization %s; correct it, or add it to the Organization's spec.scopes.custom",
 				quote(name), show(nameOf(t.draft.object)))
 		}
 	}
-	app.Scopes = t.draft.catalogue.Expand(oauth.NewScopeSet(scopes...))
+	app.Declared = oauth.NewScopeSet(scopes...)
+	app.Scopes = t.draft.catalogue.Expand(app.Declared)
 	app.ProtocolScopes = oauth.NewScopeSet(protocol...)
 }
 
@@ -188,15 +209,6 @@ func introspection(o *v1alpha1.ApiApplication, confidential bool, r *Report) boo
 	return false
 }
 
-func (t *tenancy) accessTokenTTL(o *v1alpha1.ApiApplication, r *Report) time.Duration {
-	ceiling := t.draft.tokens.AccessToken
-	if o.Spec.Tokens == nil || o.Spec.Tokens.AccessTokenTTL == "" {
-		return ceiling
-	}
-	return length(o.Spec.Tokens.AccessTokenTTL, "spec.tokens.accessTokenTTL",
-		bounds{accessTokenLeast, ceiling, ", the Organization's ceiling"}, ceiling, r)
-}
-
 func expiry(o *v1alpha1.ApiApplication, r *Report) time.Time {
 	if o.Spec.ExpiresAt == "" {
 		return time.Time{}
@@ -209,30 +221,6 @@ func expiry(o *v1alpha1.ApiApplication, r *Report) time.Time {
 	r.ExpiresAt = at
 	r.bound(at)
 	return at
-}
-
-// applicationFacts are what status shows: the client ID as soon as it is certain, the
-// rest once it is served.
-func applicationFacts(a *applicant) *v1alpha1.ApiApplicationStatus {
-	s := &v1alpha1.ApiApplicationStatus{}
-	if a.report.accepted() {
-		s.ClientID = a.app.ClientID
-	}
-	if a.report.NotServed {
-		return s
-	}
-	e := &v1alpha1.EffectiveApplication{AccessTokenTTL: written(a.app.AccessTokenTTL)}
-	for name, grant := range grantTypes {
-		if a.app.Allows(grant) {
-			e.GrantTypes = append(e.GrantTypes, name)
-		}
-	}
-	slices.Sort(e.GrantTypes)
-	for _, s := range a.app.Scopes.Union(a.app.ProtocolScopes) {
-		e.Scopes = append(e.Scopes, v1alpha1.ApplicationScope(s))
-	}
-	s.Effective = e
-	return s
 }
 
 func secretName(o *v1alpha1.ApiApplication) types.NamespacedName {

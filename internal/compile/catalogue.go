@@ -42,10 +42,6 @@ var builtinScopes = []scopeEntry{
 	{"alerts:write", "Create and change alert rules", []string{"alerts:read"}},
 }
 
-// protocolScopes steer the protocol itself. They are in no catalogue and in no Role, and
-// of them only offline_access is served.
-var protocolScopes = oauth.NewScopeSet("openid", "profile", "email", "groups", oauth.OfflineAccess)
-
 var builtinCatalogue = model.NewCatalogue(closure(builtinScopes))
 
 // scopeCatalogue is the scopes of an organization: the built-in ones unless switched off,
@@ -81,7 +77,7 @@ func customScopes(spec *v1alpha1.ScopeCatalogue, builtin bool, r *Report) []scop
 		switch {
 		case isBuiltin:
 			r.find(v1alpha1.ReasonInvalidSpec, field, "%s is a built-in scope and cannot be redefined; choose another name", quote(name))
-		case protocolScopes.Has(name):
+		case oauth.ProtocolScopes.Has(name):
 			r.find(v1alpha1.ReasonInvalidSpec, field, "%s is a protocol scope and cannot be redefined; choose another name", quote(name))
 		case !scopeToken(name):
 			r.find(v1alpha1.ReasonInvalidSpec, field, "%s is not a scope name; write it like billing:read", quote(name))

@@ -26,7 +26,8 @@ import (
 // for concurrent use. The zero value is ready.
 type Compiler struct {
 	systemNamespace string
-	anySlug         bool
+	anySlug, dev    bool
+	issuer          string
 	digestKey       model.Sensitive
 
 	facts     facts
@@ -48,6 +49,7 @@ func (c *Compiler) Compile(in Input) Result {
 	changed := c.facts.update(&in)
 	others := c.judgeProviders(&in)
 	candidates := rank(c.draftOrganizations(in.Organizations), &c.facts, in.AnySlug)
+	c.facts.claim(in.Applications, candidates, changed)
 	groups, nameless := c.gather(&in, candidates)
 	for _, n := range nameless {
 		r := n.report()
@@ -64,8 +66,8 @@ func (c *Compiler) Compile(in Input) Result {
 
 // begin forgets everything when that which every verdict depends on changed.
 func (c *Compiler) begin(in *Input) {
-	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || !c.digestKey.Equal(in.DigestKey) {
-		*c = Compiler{systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, digestKey: in.DigestKey}
+	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || c.dev != in.Dev || c.issuer != in.Issuer || !c.digestKey.Equal(in.DigestKey) {
+		*c = Compiler{systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, dev: in.Dev, issuer: in.Issuer, digestKey: in.DigestKey}
 	}
 }
 

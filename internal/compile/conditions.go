@@ -30,6 +30,9 @@ func (r *Report) Conditions(p Programmed, now time.Time) []metav1.Condition {
 	if abnormal := kstatus(conditions[3]); abnormal != nil {
 		conditions = append(conditions, *abnormal)
 	}
+	if len(r.Weak) > 0 && !r.NotServed {
+		conditions = append(conditions, state(r.Weak[0].Reason, list(r.Weak)))
+	}
 	for i := range conditions {
 		conditions[i].ObservedGeneration = r.Generation
 	}

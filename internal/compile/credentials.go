@@ -18,11 +18,18 @@ func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application
 	case v1alpha1.CredentialsNone:
 		if o.Spec.Type == v1alpha1.TypeMachine {
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials", "a Machine proves itself with a secret; set source: FromSecret and fromSecret")
+		} else if o.Spec.Type == v1alpha1.TypeWeb {
+			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials", "a Web application proves itself with a secret, and this version makes none; set source: FromSecret and fromSecret")
 		} else if c != nil && c.FromSecret != nil {
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.fromSecret", "is only read with source: FromSecret; remove it, or set source: FromSecret")
 		}
 		return false
 	case v1alpha1.CredentialsFromSecret:
+		if o.Spec.Type == v1alpha1.TypeSPA || o.Spec.Type == v1alpha1.TypeNative {
+			// RFC 6749 section 2.1: whoever has its code has its secret.
+			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s cannot keep a secret; use None, or create it as type Web if it runs on a server", o.Spec.Type)
+			return false
+		}
 		if c.FromSecret == nil {
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.fromSecret", "must name a Secret and a key with source: FromSecret")
 			return true

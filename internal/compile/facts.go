@@ -6,12 +6,17 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 // facts are what is known besides the four kinds.
 type facts struct {
 	namespaces map[string]Namespace
 	secrets    map[types.NamespacedName]Secret
+	audiences  map[string]model.ObjectID // whose each one is
+	issuer     string
+	dev        bool
 }
 
 // asked is what a tenant's verdict looked up, found or not: a change of it, and no other,
@@ -19,10 +24,11 @@ type facts struct {
 type asked struct {
 	namespaces map[string]bool
 	secrets    map[types.NamespacedName]bool
+	audiences  map[string]bool
 }
 
 func newAsked() asked {
-	return asked{map[string]bool{}, map[types.NamespacedName]bool{}}
+	return asked{map[string]bool{}, map[types.NamespacedName]bool{}, map[string]bool{}}
 }
 
 // touches reports whether anything that was asked for is among what changed.
@@ -34,6 +40,11 @@ func (a asked) touches(changed asked) bool {
 	}
 	for s := range changed.secrets {
 		if a.secrets[s] {
+			return true
+		}
+	}
+	for u := range changed.audiences {
+		if a.audiences[u] {
 			return true
 		}
 	}
@@ -50,6 +61,7 @@ func (f *facts) update(in *Input) (changed asked) {
 	}
 	difference(f.namespaces, namespaces, sameNamespace, changed.namespaces)
 	f.namespaces, f.secrets = namespaces, secrets
+	f.issuer, f.dev = in.Issuer, in.Dev
 	return changed
 }
 

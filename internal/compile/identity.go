@@ -22,20 +22,26 @@ func bySeniority[T interface {
 	var none T
 	sorted := slices.Clone(objects)
 	sorted = slices.DeleteFunc(sorted, func(o T) bool { return o == none })
-	slices.SortFunc(sorted, func(a, b T) int {
-		if a == b {
-			return 0
-		}
-		ours, theirs := a.GetCreationTimestamp(), b.GetCreationTimestamp()
-		if c := cmp.Or(ours.Compare(theirs.Time),
-			strings.Compare(string(a.GetUID()), string(b.GetUID())),
-			strings.Compare(a.GetNamespace(), b.GetNamespace()),
-			strings.Compare(a.GetName(), b.GetName())); c != 0 {
-			return c
-		}
-		return compareContent(a, b)
-	})
+	slices.SortFunc(sorted, compareSeniority[T])
 	return slices.Compact(sorted)
+}
+
+// compareSeniority is negative if a is the older of the two. It is 0 for one object only.
+func compareSeniority[T interface {
+	comparable
+	metav1.Object
+}](a, b T) int {
+	if a == b {
+		return 0
+	}
+	ours, theirs := a.GetCreationTimestamp(), b.GetCreationTimestamp()
+	if c := cmp.Or(ours.Compare(theirs.Time),
+		strings.Compare(string(a.GetUID()), string(b.GetUID())),
+		strings.Compare(a.GetNamespace(), b.GetNamespace()),
+		strings.Compare(a.GetName(), b.GetName())); c != 0 {
+		return c
+	}
+	return compareContent(a, b)
 }
 
 // compareContent decides between two objects of one identity, which no cluster has.

@@ -20,6 +20,11 @@ type Input struct {
 	SystemNamespace string
 	// AnySlug admits every slug without a grant by its Namespace (standalone mode).
 	AnySlug bool
+	// Issuer is the name of the installation, whose URIs no application may take for an
+	// audience; empty where it is not known.
+	Issuer string
+	// Dev: it is for trying out; what only weakens one that people use is not flagged.
+	Dev bool
 	// DigestKey is the key under which client secrets are digested.
 	DigestKey model.Sensitive
 }

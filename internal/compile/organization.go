@@ -16,6 +16,9 @@ import (
 // label is the shape of a slug and of each part of a client ID (RFC 1123).
 var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 
+// clientIDShape is that of a custom client ID, or of a default one.
+var clientIDShape = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?){1,2}$`)
+
 const slugLengthMost = 40
 
 // draft is what an Organization says of itself, judged without looking at anybody else.
@@ -25,6 +28,7 @@ type draft struct {
 	report    *Report // not closed: the verdict on its surroundings comes on top
 	catalogue *model.Catalogue
 	tokens    model.TokenCeilings
+	external  model.ExternalApplications
 }
 
 func newDraft(o *v1alpha1.Organization) *draft {
@@ -32,6 +36,7 @@ func newDraft(o *v1alpha1.Organization) *draft {
 	slugShape(o.Spec.Slug, d.report)
 	d.catalogue = scopeCatalogue(o.Spec.Scopes, d.report)
 	d.tokens = tokenCeilings(o.Spec.Tokens, d.report)
+	d.external = externalApplications(o.Spec.ExternalApplications, d.report)
 	if allowed := o.Spec.AllowedNamespaces; allowed != nil {
 		checkAdmission(allowed.ApiApplications, "spec.allowedNamespaces.apiApplications", d.report)
 		checkAdmission(allowed.Roles, "spec.allowedNamespaces.roles", d.report)
@@ -47,8 +52,41 @@ func slugShape(slug string, r *Report) {
 	}
 }
 
+// externalApplications admits applications of other Organizations. Which exist is nobody
+// else's to know, so client IDs are not looked up; a contradiction is read as the narrower.
+func externalApplications(e *v1alpha1.ExternalApplications, r *Report) (admitted model.ExternalApplications) {
+	const field = "spec.externalApplications"
+	if e == nil {
+		return admitted
+	}
+	listed := len(e.ClientIDs) > 0
+	switch {
+	case !slices.Contains([]string{v1alpha1.ExternalNone, v1alpha1.ExternalAll, v1alpha1.ExternalList}, e.From):
+		r.find(v1alpha1.ReasonUnsupportedValue, field+".from", "%s is not served; use None, All or List", quote(e.From))
+		return admitted
+	case e.From == v1alpha1.ExternalList && !listed:
+		r.find(v1alpha1.ReasonInvalidSpec, field+".clientIDs", "must list client IDs with from: List, such as globex.dashboard")
+		return admitted
+	case e.From != v1alpha1.ExternalList && listed:
+		r.find(v1alpha1.ReasonInvalidSpec, field+".clientIDs", "are only read with from: List; remove them, or set from: List")
+	}
+	if e.From == v1alpha1.ExternalNone {
+		return admitted
+	}
+	for i, id := range e.ClientIDs {
+		if len(id) > 168 || !clientIDShape.MatchString(string(id)) {
+			r.find(v1alpha1.ReasonInvalidSpec, fmt.Sprintf("%s.clientIDs[%d]", field, i), "%s is not a client ID; write it like globex.dashboard", quote(id))
+		} else if !slices.Contains(admitted.ClientIDs, string(id)) {
+			admitted.ClientIDs = append(admitted.ClientIDs, string(id))
+		}
+	}
+	admitted.All = e.From == v1alpha1.ExternalAll && !listed
+	return admitted
+}
+
 // tokenCeilings reads the ceilings. What is not used for long enough is over anyway when
-// the absolute life is, so the idle one is never longer.
+// the absolute life is, so the idle one is never longer; nor does a JWT live longer than
+// other access tokens.
 func tokenCeilings(t *v1alpha1.TokenCeilings, r *Report) model.TokenCeilings {
 	if t == nil {
 		t = &v1alpha1.TokenCeilings{}
@@ -57,9 +95,11 @@ func tokenCeilings(t *v1alpha1.TokenCeilings, r *Report) model.TokenCeilings {
 	access, refresh := bounds{least: time.Minute, most: day}, bounds{least: time.Minute, most: 365 * day}
 	c := model.TokenCeilings{
 		AccessToken:     length(t.AccessTokenTTL, "spec.tokens.accessTokenTTL", access, time.Hour, r),
+		JWTAccessToken:  length(t.JWTAccessTokenTTL, "spec.tokens.jwtAccessTokenTTL", bounds{least: time.Minute, most: time.Hour}, 10*time.Minute, r),
 		RefreshIdle:     length(t.RefreshTokenIdleTTL, "spec.tokens.refreshTokenIdleTTL", refresh, 30*day, r),
 		RefreshAbsolute: length(t.RefreshTokenAbsoluteTTL, "spec.tokens.refreshTokenAbsoluteTTL", refresh, 90*day, r),
 	}
+	c.JWTAccessToken = min(c.JWTAccessToken, c.AccessToken)
 	c.RefreshIdle = min(c.RefreshIdle, c.RefreshAbsolute)
 	return c
 }
@@ -144,6 +184,6 @@ func organizationModel(d *draft, providers []*model.Provider) model.Organization
 		ID: string(o.UID), Namespace: o.Namespace, Name: o.Name,
 		Slug: o.Spec.Slug, DisplayName: cmp.Or(o.Spec.DisplayName, o.Spec.Slug),
 		CreatedAt: o.CreationTimestamp.UTC(), Suspended: o.Spec.Suspend,
-		Catalogue: d.catalogue, Tokens: d.tokens, Providers: providers,
+		Catalogue: d.catalogue, Tokens: d.tokens, Providers: providers, External: d.external,
 	}
 }

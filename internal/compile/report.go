@@ -31,6 +31,8 @@ type Report struct {
 	// NotServed: because of its findings, nothing of the object is served. Without it the
 	// object is served, short of what the findings name.
 	NotServed bool
+	// Weak are settings that are served and weaken; they subtract nothing.
+	Weak []Finding
 	// Suspended: served as declared, which is not at all.
 	Suspended bool
 	// NextBounds are the moments at which the verdict changes by itself (expiresAt,
@@ -74,6 +76,11 @@ func (r *Report) find(reason v1alpha1.Reason, field, format string, args ...any)
 		message = field + ": " + message
 	}
 	r.Findings = append(r.Findings, Finding{reason, field, message})
+}
+
+// weaken records a setting that is served though it weakens.
+func (r *Report) weaken(reason v1alpha1.Reason, field, format string, args ...any) {
+	r.Weak = append(r.Weak, Finding{reason, field, field + ": " + clip(fmt.Sprintf(format, args...), 1024)})
 }
 
 // refuse records a mistake because of which the object is not served at all.

@@ -27,7 +27,8 @@ var update = flag.Bool("update", false, "write what came out into the scenarios"
 const scenarios = "../../test/scenarios"
 
 // A scenario is a txtar file: manifests in *.yaml, the verdict in `want`; optionally the
-// time in `now` and a publishing that failed in `storage-error`.
+// time in `now`, the installation's name in `issuer`, a file `dev` for one to try out, and a
+// publishing that failed in `storage-error`.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(scenarios, "*.txtar"))
 	if err != nil || len(files) == 0 {
@@ -79,6 +80,10 @@ func readScenario(t *testing.T, archive *txtar.Archive) *scenario {
 				t.Fatal(err)
 			}
 			s.now = at
+		case f.Name == "issuer":
+			s.in.Issuer = text
+		case f.Name == "dev":
+			s.in.Dev = true
 		case f.Name == "storage-error":
 			s.published = compile.Programmed{Reason: v1alpha1.ReasonStorageError, Message: text}
 		case strings.HasSuffix(f.Name, ".yaml"):
@@ -184,6 +189,9 @@ func (s *scenario) verdict() string {
 		}
 		for _, f := range r.Findings {
 			fmt.Fprintf(&b, "  - %s: %s\n", f.Reason, f.Message)
+		}
+		for _, f := range r.Weak {
+			fmt.Fprintf(&b, "  ! %s: %s\n", f.Reason, f.Message)
 		}
 	}
 	b.WriteString("\n" + served(result.Snapshot))

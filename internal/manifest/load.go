@@ -22,6 +22,9 @@ type Options struct {
 	Installation string
 	// SystemNamespace holds the installation-wide AuthProviders.
 	SystemNamespace string
+	// Issuer and Dev are what Compile knows of the installation; see compile.Input.
+	Issuer string
+	Dev    bool
 	// Stdin is read for the path "-".
 	Stdin io.Reader
 }

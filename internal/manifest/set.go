@@ -79,7 +79,7 @@ func (s *Set) Position(id model.ObjectID, path string) Position {
 // Input is what Compile judges. Every slug is granted: whoever writes the files is the
 // administrator. Every namespace that an object is in exists.
 func (s *Set) Input(digestKey model.Sensitive) compile.Input {
-	in := compile.Input{SystemNamespace: s.options.SystemNamespace, AnySlug: true, DigestKey: digestKey}
+	in := compile.Input{SystemNamespace: s.options.SystemNamespace, AnySlug: true, DigestKey: digestKey, Issuer: s.options.Issuer, Dev: s.options.Dev}
 	named := map[string]bool{}
 	for _, id := range s.sorted() {
 		switch r := s.objects[id].resource.(type) {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 )
 
 // Describe writes what is served of the organization in lines of a fixed order, for
@@ -12,7 +14,10 @@ import (
 func (o *Organization) Describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "organization %s (%s/%s) %q%s\n", o.Slug, o.Namespace, o.Name, o.DisplayName, mark(o.Suspended, " suspended"))
-	fmt.Fprintf(&b, "  tokens access %v, refresh idle %v, refresh absolute %v\n", o.Tokens.AccessToken, o.Tokens.RefreshIdle, o.Tokens.RefreshAbsolute)
+	fmt.Fprintf(&b, "  tokens access %v, JWT %v, refresh idle %v, refresh absolute %v\n",
+		o.Tokens.AccessToken, o.Tokens.JWTAccessToken, o.Tokens.RefreshIdle, o.Tokens.RefreshAbsolute)
+	describeList(&b, "  applications of others", o.External.ClientIDs)
+	b.WriteString(mark(o.External.All, "  applications of others all\n"))
 	for _, p := range o.Providers {
 		fmt.Fprintf(&b, "  sign-in %s\n", p.Describe())
 	}
@@ -49,8 +54,31 @@ func (a *Application) describe(b *strings.Builder) {
 		mark(a.Public(), " public"), mark(a.Suspended, " suspended"))
 	fmt.Fprintf(b, "    grants %v\n", a.GrantTypes)
 	fmt.Fprintf(b, "    scopes [%s] protocol [%s]\n", a.Scopes, a.ProtocolScopes)
-	fmt.Fprintf(b, "    access token %v%s%s\n", a.AccessTokenTTL, until(a.ExpiresAt), mark(a.IntrospectsOrganization, ", introspects the organization"))
+	fmt.Fprintf(b, "    access token %v%s%s%s\n", a.AccessTokenTTL, mark(a.JWTAccessTokens, " JWT"), until(a.ExpiresAt),
+		mark(a.IntrospectsOrganization, ", introspects the organization"))
+	if a.ProtocolScopes.Has(oauth.OpenID) {
+		fmt.Fprintf(b, "    ID token %s\n", a.IDTokenAlg)
+	}
+	describeList(b, "    codes to", a.RedirectURIs)
+	describeList(b, "    after sign-out to", a.PostLogoutRedirectURIs)
+	describeList(b, "    scripts of", a.AllowedOrigins)
+	if a.Allows(oauth.AuthorizationCode) {
+		fmt.Fprintf(b, "    consent %s%s, PKCE %s\n", a.Consent.Mode, mark(a.Consent.MaxAge > 0, fmt.Sprint(" for ", a.Consent.MaxAge)),
+			mark(a.PKCEOptional, "optional")+mark(!a.PKCEOptional, "required"))
+	}
+	describeList(b, "    serves", a.Audiences)
+	describeList(b, "    asks for", a.Resources)
+	if a.AnyOrganization {
+		fmt.Fprintf(b, "    in other organizations [%s]\n", a.Declared)
+	}
 	describeHoldings(b, a.Holdings)
+}
+
+// describeList writes nothing of an empty list.
+func describeList(b *strings.Builder, what string, list []string) {
+	if len(list) > 0 {
+		fmt.Fprintf(b, "%s %q\n", what, list)
+	}
 }
 
 func describeHoldings(b *strings.Builder, holdings []Holding) {

@@ -31,13 +31,15 @@ func (o *Organization) only(next *Organization) *Organization {
 	kept.Providers = sameProviders(o.Providers, next.Providers)
 	kept.Tokens = TokenCeilings{
 		AccessToken:     min(o.Tokens.AccessToken, next.Tokens.AccessToken),
+		JWTAccessToken:  min(o.Tokens.JWTAccessToken, next.Tokens.JWTAccessToken),
 		RefreshIdle:     min(o.Tokens.RefreshIdle, next.Tokens.RefreshIdle),
 		RefreshAbsolute: min(o.Tokens.RefreshAbsolute, next.Tokens.RefreshAbsolute),
 	}
+	kept.External = o.External.only(next.External)
 	var applications []*Application
 	for a := range o.Applications() {
 		n := next.Application(a.UID)
-		if n == nil || n.ClientID != a.ClientID || n.Public() != a.Public() {
+		if n == nil || n.ClientID != a.ClientID || n.Type != a.Type || n.Public() != a.Public() {
 			continue
 		}
 		if a = a.only(n); !n.Public() && a.Public() {
@@ -61,11 +63,51 @@ func (a *Application) only(next *Application) *Application {
 	kept.AccessTokenTTL = min(a.AccessTokenTTL, next.AccessTokenTTL)
 	kept.IntrospectsOrganization = a.IntrospectsOrganization && next.IntrospectsOrganization
 	kept.Scopes = a.Scopes.Intersect(next.Scopes)
+	kept.Declared = a.Declared.Intersect(next.Declared)
 	kept.ProtocolScopes = a.ProtocolScopes.Intersect(next.ProtocolScopes)
 	kept.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g oauth.GrantType) bool { return !next.Allows(g) })
 	kept.Secrets = slices.DeleteFunc(slices.Clone(a.Secrets), func(d SecretDigest) bool { return !slices.Contains(next.Secrets, d) })
 	kept.Holdings = sameHoldings(a.Holdings, next.Holdings)
+	kept.RedirectURIs = inBoth(a.RedirectURIs, next.RedirectURIs)
+	kept.PostLogoutRedirectURIs = inBoth(a.PostLogoutRedirectURIs, next.PostLogoutRedirectURIs)
+	kept.AllowedOrigins = inBoth(a.AllowedOrigins, next.AllowedOrigins)
+	kept.Audiences = inBoth(a.Audiences, next.Audiences)
+	kept.Resources = inBoth(a.Resources, next.Resources)
+	kept.Consent = a.Consent.only(next.Consent)
+	kept.PKCEOptional = a.PKCEOptional && next.PKCEOptional
+	kept.JWTAccessTokens = a.JWTAccessTokens && next.JWTAccessTokens
+	kept.AnyOrganization = a.AnyOrganization && next.AnyOrganization
 	return &kept
+}
+
+// only is the mode that asks more often, and the shorter memory.
+func (c Consent) only(next Consent) Consent {
+	kept := Consent{Mode: ConsentExplicit}
+	switch {
+	case c.Mode == ConsentRemember && next.Mode == ConsentRemember:
+		kept = Consent{Mode: ConsentRemember, MaxAge: min(c.MaxAge, next.MaxAge)}
+	case c.Mode == ConsentSkip && next.Mode != ConsentExplicit:
+		kept = next
+	case next.Mode == ConsentSkip && c.Mode != ConsentExplicit:
+		kept = c
+	}
+	return kept
+}
+
+// only is what both admit.
+func (e ExternalApplications) only(next ExternalApplications) ExternalApplications {
+	switch {
+	case e.All:
+		return next
+	case next.All:
+		return e
+	default:
+		return ExternalApplications{ClientIDs: inBoth(e.ClientIDs, next.ClientIDs)}
+	}
+}
+
+func inBoth(old, next []string) []string {
+	return slices.DeleteFunc(slices.Clone(old), func(s string) bool { return !slices.Contains(next, s) })
 }
 
 func sameProviders(old, next []*Provider) []*Provider {
