@@ -62,6 +62,9 @@ func openKeyring(ctx context.Context, dir string, db *store.DB) (*keyring.Keyrin
 	if err := sameKeys(keys, known, dir); err != nil {
 		return nil, err
 	}
+	if keys, err = keyring.Complete(dir, keys); err != nil {
+		return nil, err
+	}
 	if err := db.RememberKey(ctx, keys.Fingerprint()); err != nil {
 		return nil, fmt.Errorf("remember keys: %w", err)
 	}

@@ -15,7 +15,8 @@ import (
 const FileName = "keyring.json"
 
 // Open reads keyring.json in dir, or makes it (mode 0600) when there is none and mayCreate
-// says so. mayCreate is asked only then; its error is returned as it is.
+// says so. mayCreate is asked only then; its error is returned as it is. A file that was
+// written before there were signing keys has none: Complete adds them.
 func Open(dir string, mayCreate func() error) (*Keyring, error) {
 	k, _, err := read(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -58,6 +59,28 @@ func Change(dir string, change func(*Keyring) (*Keyring, error)) error {
 	return nil
 }
 
+var errComplete = errors.New("there are keys for each use")
+
+// Complete returns k, which was read in dir. If the file was written before there were
+// signing keys it is given some: once, and durably, so that all processes sign with the
+// same keys, also after a restart.
+func Complete(dir string, k *Keyring) (*Keyring, error) {
+	if k.complete() {
+		return k, nil
+	}
+	err := Change(dir, func(old *Keyring) (*Keyring, error) {
+		if old.complete() {
+			return nil, errComplete // another process was faster
+		}
+		return old.completed(maker{rand.Reader, makeRSA})
+	})
+	if err != nil && !errors.Is(err, errComplete) {
+		return nil, fmt.Errorf("add signing keys to %s: %w; let the server write it once", filepath.Join(dir, FileName), err)
+	}
+	k, _, err = read(dir)
+	return k, err
+}
+
 // Follower reads keyring.json again for a process that uses it.
 type Follower struct {
 	dir  string
@@ -80,6 +103,12 @@ func (f *Follower) Reload() (*Keyring, error) {
 	}
 	if k.Fingerprint() != f.keys.Fingerprint() || k.Installation != f.keys.Installation {
 		return nil, fmt.Errorf("%s is that of another installation: restore the matching file from a backup", filepath.Join(f.dir, FileName))
+	}
+	if !k.complete() { // an older file was put back
+		if k, err = Complete(f.dir, k); err != nil {
+			return nil, err
+		}
+		return k, nil // read once more, and then remembered
 	}
 	f.data = data
 	return k, nil

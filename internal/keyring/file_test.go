@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"crypto/rand"
 	"errors"
 	"os"
 	"os/exec"
@@ -26,7 +25,7 @@ func addKey(k *Keyring) (*Keyring, error) {
 	if last.IsZero() {
 		last = noon
 	}
-	return k.Rotate(rand.Reader, last)
+	return k.rotate(cheap, last)
 }
 
 func count(t *testing.T, dir string) int {
@@ -164,7 +163,7 @@ func TestAFollowerSeesEachChangeOnceAndKeepsTheLastGoodKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := newKeyring(t).Marshal()
+	other, err := fresh(t).Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,9 @@
 // time and randomness are passed in, and it never prints a key.
 //
 // The root key does not rotate; labels derive from it the keys for digests and look-ups
-// (RFC 5869), so that keyed hashes in the store outlive the rotation of token keys. Those
-// go from next over current to retired (lifecycle.go). file.go reads, changes and follows
-// keyring.json.
+// (RFC 5869), so that keyed hashes in the store outlive the rotation of the others. Those,
+// token keys (key.go) and signing keys (signing.go), go from next over current to retired
+// (lifecycle.go). file.go reads, changes and follows keyring.json.
 package keyring
 
 import (
@@ -28,13 +28,16 @@ const keySize = 32
 type Keyring struct {
 	Installation string // random UUID, made once
 	root         []byte
-	tokens       Line // authenticate opaque tokens
+	tokens       Line[Key] // authenticate opaque tokens
+	rs256, es256 Line[SigningKey]
 }
 
 type file struct {
 	Installation string    `json:"installation"`
 	Root         []byte    `json:"root"`
-	TokenKeys    []fileKey `json:"tokenKeys"` // the oldest first
+	TokenKeys    []fileKey `json:"tokenKeys"`           // of each use the oldest first
+	RS256Keys    []fileKey `json:"rs256Keys,omitempty"` // PKCS #8
+	ES256Keys    []fileKey `json:"es256Keys,omitempty"` // PKCS #8
 }
 
 type fileKey struct {
@@ -52,41 +55,23 @@ func (k *fileKey) UnmarshalJSON(data []byte) error {
 }
 
 // New makes a keyring from random.
-func New(random io.Reader) (*Keyring, error) {
-	id, err := uuid.NewRandomFromReader(random)
+func New(random io.Reader) (*Keyring, error) { return newKeyring(maker{random, makeRSA}) }
+
+func newKeyring(m maker) (*Keyring, error) {
+	id, err := uuid.NewRandomFromReader(m.random)
 	if err != nil {
 		return nil, fmt.Errorf("make installation id: %w", err)
 	}
-	root, err := newSecret(random)
+	root, err := newSecret(m.random)
 	if err != nil {
 		return nil, err
 	}
-	first, err := newTokenKey(random, time.Time{})
+	k := &Keyring{Installation: id.String(), root: root}
+	fresh, err := m.keys(time.Time{})
 	if err != nil {
 		return nil, err
 	}
-	return &Keyring{Installation: id.String(), root: root, tokens: Line{first}}, nil
-}
-
-func newSecret(random io.Reader) ([]byte, error) {
-	secret := make([]byte, keySize)
-	if _, err := io.ReadFull(random, secret); err != nil {
-		return nil, fmt.Errorf("make key: %w", err)
-	}
-	return secret, nil
-}
-
-func newTokenKey(random io.Reader, since time.Time) (Key, error) {
-	secret, err := newSecret(random)
-	if err != nil {
-		return Key{}, err
-	}
-	return tokenKey(secret, since), nil
-}
-
-func tokenKey(secret []byte, since time.Time) Key {
-	sum := sha256.Sum256(derive(secret, "kid"))
-	return Key{ID: [4]byte(sum[:4]), Secret: model.NewSensitive(secret), Since: since}
+	return k.with(fresh.tokens, fresh.rs256, fresh.es256), nil
 }
 
 // Parse reads what Marshal wrote. Its errors never contain a key.
@@ -104,6 +89,12 @@ func (k *Keyring) Marshal() ([]byte, error) {
 	for _, t := range k.tokens {
 		f.TokenKeys = append(f.TokenKeys, fileKey{t.Secret.Reveal(), t.Since})
 	}
+	for _, t := range k.rs256 {
+		f.RS256Keys = append(f.RS256Keys, fileKey{t.pkcs8.Reveal(), t.Since})
+	}
+	for _, t := range k.es256 {
+		f.ES256Keys = append(f.ES256Keys, fileKey{t.pkcs8.Reveal(), t.Since})
+	}
 	return json.MarshalIndent(f, "", "  ")
 }
 
@@ -112,19 +103,39 @@ func (f file) keyring() (*Keyring, error) {
 		return nil, errors.New("keyring is incomplete; restore it from a backup")
 	}
 	k := &Keyring{Installation: f.Installation, root: f.Root}
-	for i, t := range f.TokenKeys {
-		if len(t.Key) != keySize {
-			return nil, errors.New("keyring has a key of the wrong size; restore it from a backup")
-		}
-		if i > 0 {
-			if !t.Since.After(f.TokenKeys[i-1].Since) {
-				return nil, errors.New("keyring has keys out of order; restore it from a backup")
-			}
-			k.tokens[i-1].Until = t.Since
-		}
-		k.tokens = append(k.tokens, tokenKey(t.Key, t.Since))
+	var err error
+	if k.tokens, err = parseLine(f.TokenKeys, parseTokenKey); err != nil {
+		return nil, err
+	}
+	if k.rs256, err = parseLine(f.RS256Keys, func(raw []byte, since time.Time) (SigningKey, error) {
+		return parseSigningKey(RS256, raw, since)
+	}); err != nil {
+		return nil, err
+	}
+	k.es256, err = parseLine(f.ES256Keys, func(raw []byte, since time.Time) (SigningKey, error) {
+		return parseSigningKey(ES256, raw, since)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return k, nil
+}
+
+func parseLine[K living[K]](keys []fileKey, parse func([]byte, time.Time) (K, error)) (line Line[K], err error) {
+	for i, f := range keys {
+		key, err := parse(f.Key, f.Since)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			if !f.Since.After(keys[i-1].Since) {
+				return nil, errors.New("keyring has keys out of order; restore it from a backup")
+			}
+			line[i-1] = line[i-1].until(f.Since)
+		}
+		line = append(line, key)
+	}
+	return line, nil
 }
 
 // Derive returns the key for a purpose; each purpose has its own key.
@@ -139,7 +150,18 @@ func (k *Keyring) DigestKey() model.Sensitive { return k.Derive("digest") }
 func (k *Keyring) LookupKey() model.Sensitive { return k.Derive("lookup") }
 
 // TokenKeys returns the keys of opaque tokens; all of them verify.
-func (k *Keyring) TokenKeys() Line { return k.tokens }
+func (k *Keyring) TokenKeys() Line[Key] { return k.tokens }
+
+// SigningKeys returns the keys of an algorithm, RS256 or ES256; all of them verify.
+func (k *Keyring) SigningKeys(alg string) Line[SigningKey] {
+	switch alg {
+	case RS256:
+		return k.rs256
+	case ES256:
+		return k.es256
+	}
+	return nil
+}
 
 // Fingerprint identifies the root key without telling it.
 func (k *Keyring) Fingerprint() string {

@@ -2,7 +2,6 @@ package keyring
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -15,9 +14,9 @@ import (
 	"testing"
 )
 
-func newKeyring(t *testing.T) *Keyring {
+func fresh(t *testing.T) *Keyring {
 	t.Helper()
-	k, err := New(rand.Reader)
+	k, err := newKeyring(cheap)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +68,7 @@ func TestKeysAreNeverReplaced(t *testing.T) {
 }
 
 func TestBrokenKeyringIsRefusedWithoutShowingIt(t *testing.T) {
-	good, err := newKeyring(t).Marshal()
+	good, err := fresh(t).Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +88,14 @@ func TestBrokenKeyringIsRefusedWithoutShowingIt(t *testing.T) {
 }
 
 func TestEachPurposeAndInstallationHasItsOwnKey(t *testing.T) {
-	a, b := newKeyring(t), newKeyring(t)
+	a, b := fresh(t), fresh(t)
 	if a.LookupKey().Equal(a.DigestKey()) || a.LookupKey().Equal(b.LookupKey()) || a.Fingerprint() == b.Fingerprint() || a.Installation == b.Installation {
 		t.Error("keys are shared")
 	}
 }
 
 func TestPrintingAKeyringShowsNoKey(t *testing.T) {
-	k := newKeyring(t)
+	k := fresh(t)
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("keyring", "keys", k, "token", k.TokenKeys()[0])
 	asJSON, err := json.Marshal(k)

@@ -3,11 +3,14 @@ package keyring
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +18,38 @@ import (
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// cheap makes keys of which only the RSA ones repeat.
+var cheap = func() maker {
+	once := sync.OnceValues(func() (*rsa.PrivateKey, error) { return makeRSA(rand.Reader) })
+	return maker{rand.Reader, func(io.Reader) (*rsa.PrivateKey, error) { return once() }}
+}()
+
+// use is a use of keys, as the law of keys sees it.
+type use struct {
+	name    string
+	longest time.Duration
+	signing func(*Keyring, time.Time) string // the name of the key that signs
+	all     func(*Keyring) []string          // the names of all keys
+}
+
+var uses = []use{
+	useOf("token-mac", longestRefresh, (*Keyring).TokenKeys),
+	useOf(ES256, LongestAccess, func(k *Keyring) Line[SigningKey] { return k.SigningKeys(ES256) }),
+}
+
+func useOf[K living[K]](name string, longest time.Duration, line func(*Keyring) Line[K]) use {
+	return use{
+		name, longest,
+		func(k *Keyring, now time.Time) string { return line(k)[line(k).Current(now)].name() },
+		func(k *Keyring) (all []string) {
+			for _, key := range line(k) {
+				all = append(all, key.name())
+			}
+			return all
+		},
+	}
+}
 
 // life is a keyring in use: its clock only moves on, and it remembers what was signed.
 type life struct {
@@ -24,7 +59,8 @@ type life struct {
 }
 
 type signature struct {
-	id    [4]byte
+	use
+	key   string
 	until time.Time // the token, or the grant that keeps the key, ends
 }
 
@@ -42,32 +78,39 @@ func (l *life) change(t *rapid.T, next *Keyring, err error) {
 	l.keys = next
 }
 
-// The law of keys, whatever is done in whatever order: one key signs at any time; a next
-// key is known for Lead before it does; and what was signed verifies until it ends, unless
-// the keys were compromised.
+// The law of keys, whatever is done in whatever order: one key of each use signs at any
+// time; a next key is known for Lead before it does; and what was signed verifies until it
+// ends, unless the keys were compromised.
 func TestKeysSignInTurnAndVerifyWhatTheySigned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		random := rand.Reader
-		first, err := New(random)
+		first, err := newKeyring(cheap)
 		if err != nil {
 			t.Fatal(err)
 		}
 		l := &life{keys: first, now: noon}
-		known := map[[4]byte]time.Time{first.tokens[0].ID: {}}
+		known := map[string]time.Time{}
+		knownAt := func(since time.Time) {
+			for _, u := range uses {
+				for _, name := range u.all(l.keys) {
+					known[name] = since
+				}
+			}
+		}
+		knownAt(time.Time{})
 		t.Repeat(map[string]func(*rapid.T){
 			"time passes": func(t *rapid.T) {
 				longest := rapid.SampledFrom([]time.Duration{time.Second, Lead, 48 * time.Hour, 2 * longestRefresh}).Draw(t, "longest")
 				l.now = l.now.Add(time.Duration(rapid.Int64Range(0, int64(longest)).Draw(t, "passes")))
 			},
 			"rotate": func(t *rapid.T) {
-				next, err := l.keys.Rotate(random, l.now)
+				next, err := l.keys.rotate(cheap, l.now)
 				l.change(t, next, err)
 			},
 			"compromised": func(t *rapid.T) {
-				next, err := l.keys.Replace(random, l.now)
+				next, err := l.keys.replace(cheap, l.now)
 				l.change(t, next, err)
 				l.signed = nil
-				known[l.keys.tokens[0].ID] = time.Time{} // nobody can wait for it
+				knownAt(time.Time{}) // nobody can wait for them
 			},
 			"restart": func(t *rapid.T) {
 				read := reread(t, l.keys)
@@ -77,40 +120,41 @@ func TestKeysSignInTurnAndVerifyWhatTheySigned(t *testing.T) {
 				l.keys = read
 			},
 			"sign": func(t *rapid.T) {
-				life := rapid.Int64Range(1, int64(longestRefresh)).Draw(t, "life")
-				line := l.keys.TokenKeys()
-				l.signed = append(l.signed, signature{line[line.Current(l.now)].ID, l.now.Add(time.Duration(life))})
+				u := rapid.SampledFrom(uses).Draw(t, "use")
+				life := rapid.Int64Range(1, int64(u.longest)).Draw(t, "life")
+				l.signed = append(l.signed, signature{u, u.signing(l.keys, l.now), l.now.Add(time.Duration(life))})
 			},
 			"": func(t *rapid.T) { l.check(t, known) },
 		})
 	})
 }
 
-func (l *life) check(t *rapid.T, known map[[4]byte]time.Time) {
-	line := l.keys.TokenKeys()
-	signs := line[line.Current(l.now)]
-	for _, k := range line {
-		if _, ok := known[k.ID]; !ok {
-			known[k.ID] = l.now
-		}
-	}
-	if at := known[signs.ID]; !at.IsZero() && l.now.Sub(at) < Lead {
-		t.Fatalf("a key signs %v after it was made", l.now.Sub(at))
-	}
-	current := 0
-	for _, s := range l.keys.States(l.now) {
-		if s.State == Current {
-			current++
-			if s.ID != fmt.Sprintf("%x", signs.ID) {
-				t.Fatal("another key signs than the one that is said to")
+func (l *life) check(t *rapid.T, known map[string]time.Time) {
+	for _, u := range uses {
+		for _, name := range u.all(l.keys) {
+			if _, ok := known[name]; !ok {
+				known[name] = l.now
 			}
 		}
-	}
-	if current != 1 {
-		t.Fatalf("%d keys are current", current)
+		signs := u.signing(l.keys, l.now)
+		if at := known[signs]; !at.IsZero() && l.now.Sub(at) < Lead {
+			t.Fatalf("a key signs %v after it was made", l.now.Sub(at))
+		}
+		current := 0
+		for _, s := range l.keys.States(l.now) {
+			if s.State == Current && s.Use == u.name {
+				current++
+				if s.ID != signs {
+					t.Fatal("another key signs than the one that is said to")
+				}
+			}
+		}
+		if current != 1 {
+			t.Fatalf("%d keys are current", current)
+		}
 	}
 	for _, s := range l.signed {
-		if l.now.Before(s.until) && !slices.ContainsFunc(line, func(k Key) bool { return k.ID == s.id }) {
+		if l.now.Before(s.until) && !slices.Contains(s.all(l.keys), s.key) {
 			t.Fatal("something that was signed no longer verifies")
 		}
 	}
@@ -130,46 +174,57 @@ func reread(t interface{ Fatal(...any) }, k *Keyring) *Keyring {
 
 func rotate(t *testing.T, k *Keyring, now time.Time) *Keyring {
 	t.Helper()
-	next, err := k.Rotate(rand.Reader, now)
+	next, err := k.rotate(cheap, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return next
 }
 
-func states(k *Keyring, now time.Time) (all string) {
+// states tells those of the token keys.
+func states(k *Keyring, now time.Time) (all string) { return statesOf(k, now, "token-mac") }
+
+func statesOf(k *Keyring, now time.Time, use string) (all string) {
 	for _, s := range k.States(now) {
-		all += string(s.State) + " "
+		if s.Use == use {
+			all += string(s.State) + " "
+		}
 	}
 	return strings.TrimSpace(all)
 }
 
 func TestKeysGoFromNextOverCurrentToRetired(t *testing.T) {
-	k := rotate(t, newKeyring(t), noon)
+	k := rotate(t, fresh(t), noon)
 	for _, at := range []struct {
-		after time.Duration
-		want  string
+		after          time.Duration
+		token, signing string
 	}{
-		{0, "current next"},
-		{Lead - 1, "current next"},
-		{Lead, "retired current"},
-		{Lead + longestRefresh - 1, "retired current"},
-		{Lead + longestRefresh, "current"},
-		{-time.Hour, "current next"}, // a clock that was set back
+		{0, "current next", "current next"},
+		{Lead - 1, "current next", "current next"},
+		{Lead, "retired current", "retired current"},
+		{Lead + LongestAccess - 1, "retired current", "retired current"},
+		{Lead + LongestAccess, "retired current", "current"},
+		{Lead + longestRefresh - 1, "retired current", "current"},
+		{Lead + longestRefresh, "current", "current"},
+		{-time.Hour, "current next", "current next"}, // a clock that was set back
 	} {
-		if got := states(k, noon.Add(at.after)); got != at.want {
-			t.Errorf("after %v: %s, want %s", at.after, got, at.want)
+		for use, want := range map[string]string{"token-mac": at.token, RS256: at.signing, ES256: at.signing} {
+			if got := statesOf(k, noon.Add(at.after), use); got != want {
+				t.Errorf("%s after %v: %s, want %s", use, at.after, got, want)
+			}
 		}
 	}
-	k = rotate(t, k, noon.Add(Lead+longestRefresh))
-	if len(k.tokens) != 2 {
-		t.Errorf("%d keys, want the one that protects nothing left out", len(k.tokens))
+	if k = rotate(t, k, noon.Add(Lead+LongestAccess)); len(k.tokens) != 3 || len(k.rs256) != 2 || len(k.es256) != 2 {
+		t.Errorf("%d, %d and %d keys, want the signing keys that protect nothing left out", len(k.tokens), len(k.rs256), len(k.es256))
+	}
+	if k = rotate(t, k, noon.Add(Lead+LongestAccess+Lead+longestRefresh)); len(k.tokens) != 2 {
+		t.Errorf("%d keys, want those that protect nothing left out", len(k.tokens))
 	}
 }
 
 func TestANextKeyIsWaitedFor(t *testing.T) {
-	k := rotate(t, newKeyring(t), noon.Add(time.Millisecond))
-	_, err := k.Rotate(rand.Reader, noon.Add(Lead))
+	k := rotate(t, fresh(t), noon.Add(time.Millisecond))
+	_, err := k.rotate(cheap, noon.Add(Lead))
 	if err == nil || err.Error() != "a next key is waiting already; it takes over at 2026-03-01T12:10:01Z" {
 		t.Errorf("got %v", err)
 	}
@@ -177,8 +232,8 @@ func TestANextKeyIsWaitedFor(t *testing.T) {
 }
 
 func TestCompromisedKeysAreAllGone(t *testing.T) {
-	old := rotate(t, rotate(t, newKeyring(t), noon.Add(-time.Hour)), noon)
-	k, err := old.Replace(rand.Reader, noon)
+	old := rotate(t, rotate(t, fresh(t), noon.Add(-time.Hour)), noon)
+	k, err := old.replace(cheap, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +250,7 @@ func TestCompromisedKeysAreAllGone(t *testing.T) {
 
 // A clock that was set back orders no keys anew.
 func TestKeysStayInOrderUnderAClockThatIsSetBack(t *testing.T) {
-	k, err := newKeyring(t).Replace(rand.Reader, noon)
+	k, err := fresh(t).replace(cheap, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,8 +278,8 @@ func TestAKeyringFromBeforeRotationIsRead(t *testing.T) {
 }
 
 func TestKeysOutOfOrderAreRefused(t *testing.T) {
-	k := rotate(t, newKeyring(t), noon)
-	k.tokens = Line{k.tokens[1], k.tokens[0]}
+	k := rotate(t, fresh(t), noon)
+	k.tokens = Line[Key]{k.tokens[1], k.tokens[0]}
 	data, err := k.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +290,7 @@ func TestKeysOutOfOrderAreRefused(t *testing.T) {
 }
 
 func TestStatesTellNoKey(t *testing.T) {
-	k := rotate(t, newKeyring(t), noon)
+	k := rotate(t, fresh(t), noon)
 	told := fmt.Sprintf("%+v %#v", k.States(noon), k.TokenKeys())
 	for _, key := range k.tokens {
 		if bytes.Contains([]byte(told), key.Secret.Reveal()) || strings.Contains(told, fmt.Sprintf("%x", key.Secret.Reveal())) {

@@ -39,19 +39,14 @@ func NewSerial() (serial [12]byte) {
 	return serial
 }
 
-// MintAccess returns the text of an access token, under the key of the time at which it is
+// MintAccess returns the text of an opaque access token, under the key of the time at which it is
 // issued. Times are kept in milliseconds. It lives for keyring.LongestAccess at most.
 func (m *Minter) MintAccess(a *Access) string {
 	var room [512]byte
 	key := m.signing(a.IssuedAt)
 	b := append(room[:0], version)
 	b = append(b, key.id[:]...)
-	if a.OfGrant() {
-		b = append(b, kindGrant)
-		b = append(b, a.GrantID[:]...)
-	} else {
-		b = appendUID(append(b, kindApplication), a.ApplicationUID)
-	}
+	b = appendHolder(b, a)
 	b = appendUID(b, a.OrganizationID)
 	b = append(b, a.Serial[:]...)
 	b = appendMillis(b, a.IssuedAt)
@@ -61,24 +56,19 @@ func (m *Minter) MintAccess(a *Access) string {
 	return m.seal(key, AccessPrefix, b, nil)
 }
 
-// ParseAccess reads an access token of this issuer; ok is false for any text that
-// MintAccess did not make. It compares no clock.
+// ParseAccess reads an access token of this issuer, opaque or a JWT; ok is false for any
+// text that neither MintAccess nor MintAccessJWT made. It compares no clock.
 func (m *Minter) ParseAccess(text string) (a *Access, ok bool) {
+	if !strings.HasPrefix(text, AccessPrefix) {
+		return m.parseAccessJWT(text)
+	}
 	payload, mac, key, ok := m.open(AccessPrefix, text)
 	if !ok || !m.authentic(key, AccessPrefix, payload, mac, nil) {
 		return nil, false
 	}
 	r := reader{rest: payload[1+keyIDSize:]}
 	a = &Access{}
-	switch r.byte() {
-	case kindGrant:
-		copy(a.GrantID[:], r.take(len(a.GrantID)))
-	case kindApplication:
-		a.ApplicationUID = r.uid()
-		r.bad = r.bad || a.ApplicationUID == ""
-	default:
-		return nil, false
-	}
+	r.holder(a)
 	a.OrganizationID = r.uid()
 	copy(a.Serial[:], r.take(len(a.Serial)))
 	a.IssuedAt, a.ExpiresAt = r.millis(), r.millis()
@@ -89,6 +79,14 @@ func (m *Minter) ParseAccess(text string) (a *Access, ok bool) {
 	// A key that leaks long after it retired makes no tokens that live.
 	late := !key.lastExpiry.IsZero() && a.ExpiresAt.After(key.lastExpiry)
 	return a, !late && !r.bad && len(r.rest) == 0
+}
+
+// appendHolder appends for whom the token speaks.
+func appendHolder(b []byte, a *Access) []byte {
+	if a.OfGrant() {
+		return append(append(b, kindGrant), a.GrantID[:]...)
+	}
+	return appendUID(append(b, kindApplication), a.ApplicationUID)
 }
 
 // A UID is nearly always a UUID: 0 and 16 bytes. Any other text: its length and its bytes.
@@ -131,6 +129,18 @@ func (r *reader) byte() byte {
 		return b[0]
 	}
 	return 0
+}
+
+func (r *reader) holder(a *Access) {
+	switch r.byte() {
+	case kindGrant:
+		copy(a.GrantID[:], r.take(len(a.GrantID)))
+	case kindApplication:
+		a.ApplicationUID = r.uid()
+		r.bad = r.bad || a.ApplicationUID == ""
+	default:
+		r.bad = true
+	}
 }
 
 func (r *reader) uid() string {

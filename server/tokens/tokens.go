@@ -1,10 +1,12 @@
-// Package tokens makes and reads the opaque tokens and codes that clients carry. A token
-// is text whose bytes nobody else can make: nothing is stored for an access token, and
-// for a refresh token only the row of its grant. The package decides nothing: that a
-// token is authentic does not mean that it may be used (package decide).
+// Package tokens makes and reads the tokens and codes that clients carry. A token is text
+// whose bytes nobody else can make: nothing is stored for an access token, and for a
+// refresh token only the row of its grant. The package decides nothing: that a token is
+// authentic does not mean that it may be used (package decide).
 //
 // Start reading at access.go; base62.go is the encoding, refresh.go the refresh token,
-// devicecode.go and usercode.go the codes of the device flow.
+// devicecode.go and usercode.go the codes of the device flow. What others verify without us
+// is a JWT: jws.go signs and opens it, claims.go writes and reads its JSON, idtoken.go and
+// accessjwt.go are the two kinds, jwks.go is the public keys.
 package tokens
 
 import (
@@ -46,9 +48,14 @@ type Minter struct {
 
 // keySet is never changed after it was made.
 type keySet struct {
-	line keyring.Line
+	line keyring.Line[keyring.Key]
 	macs []*macKey // of the keys in line
 	byID map[[keyIDSize]byte]*macKey
+
+	signing   map[string]*signingKeys // by algorithm
+	published []*signingKey           // all of them
+	headers   map[string]header       // of the JWTs that they sign, encoded
+	jwks      keySetDocument
 }
 
 // macKey keeps keyed HMAC states, which are dearer to make than to reset.
@@ -65,10 +72,13 @@ func NewMinter(issuer string, keys *keyring.Keyring) *Minter {
 	return m
 }
 
-// Use takes the keys of tokens from another state of the same keyring. What was minted
+// Use takes the keys from another state of the same keyring. What was minted
 // under a key that is not in it is dead.
 func (m *Minter) Use(keys *keyring.Keyring) {
-	set := &keySet{line: keys.TokenKeys(), byID: map[[keyIDSize]byte]*macKey{}}
+	set := &keySet{
+		line: keys.TokenKeys(), byID: map[[keyIDSize]byte]*macKey{},
+		signing: map[string]*signingKeys{}, headers: map[string]header{},
+	}
 	for _, k := range set.line {
 		mac := &macKey{id: k.ID}
 		mac.states.New = func() any { return hmac.New(sha256.New, k.Secret.Reveal()) }
@@ -78,6 +88,9 @@ func (m *Minter) Use(keys *keyring.Keyring) {
 		set.macs = append(set.macs, mac)
 		set.byID[k.ID] = mac
 	}
+	set.useSigning(keyring.RS256, keys.SigningKeys(keyring.RS256), typeID)
+	set.useSigning(keyring.ES256, keys.SigningKeys(keyring.ES256), typeID, typeAccess)
+	set.jwks = documentOf(set.published, time.Time{})
 	m.keys.Store(set)
 }
 
