@@ -2,11 +2,17 @@ package store
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"maps"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"testing/fstest"
 	"time"
+
+	"github.com/pressly/goose/v3"
 )
 
 // NewCacheAt is NewCache by the given clock; Poll is one round of Run.
@@ -94,4 +100,29 @@ func (db *DB) Scans(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	return found, nil
+}
+
+// MigrateTo brings the database at path to that version of the schema as a program does
+// that knows no later one.
+func MigrateTo(ctx context.Context, path string, version int64) error {
+	if err := create(path); err != nil {
+		return err
+	}
+	db, err := connect(path, 1, pragmas("synchronous(FULL)", 0))
+	if err != nil {
+		return err
+	}
+	known := fstest.MapFS{}
+	err = fs.WalkDir(migrations, "migrations", func(name string, _ fs.DirEntry, err error) error {
+		if n, e := goose.NumericComponent(name); err != nil || e != nil || n > version {
+			return err
+		}
+		text, err := fs.ReadFile(migrations, name)
+		known[filepath.Base(name)] = &fstest.MapFile{Data: text}
+		return err
+	})
+	if err == nil {
+		err = migrateOnce(ctx, db, known)
+	}
+	return errors.Join(err, db.Close())
 }

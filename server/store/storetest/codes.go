@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,6 +228,22 @@ func manyRedemptions(t *testing.T, db *store.DB) {
 		} else {
 			wantErr(t, "every other grant", err, store.ErrNotFound)
 		}
+	}
+}
+
+func redeemedElsewhere(t *testing.T, open Open) {
+	place := t.TempDir()
+	replicas := [...]*store.DB{open(t, place), open(t, place)}
+	u := Person(t, replicas[0])
+	c := Coded(t, replicas[0], SignedIn(t, replicas[0], u))
+	before := events(t, replicas[0])
+	var next atomic.Int64
+	won := together(t, 50, func() error {
+		return redeem(t, replicas[next.Add(1)%2], c, Noon, GrantOf(u))
+	})
+	same(t, "redemptions", won, 1)
+	for _, db := range replicas {
+		same(t, "events", events(t, db)-before, 1)
 	}
 }
 

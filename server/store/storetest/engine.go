@@ -41,11 +41,16 @@ func readersAndWriters(t *testing.T, db *store.DB) {
 	for range 16 {
 		all.Go(func() {
 			for range 10 {
-				g, d := GrantOf(u), Pending()
+				g, d, s := GrantOf(u), Pending(), SessionOf(u)
+				code := CodeOf(s)
+				remember := ConsentOf(code)
 				for _, err := range []error{
 					db.CreateDeviceCode(ctx, d),
 					db.ApproveDeviceCode(ctx, d.Hash, Noon, ApprovalOf(u), Act("device.approved")),
 					db.ConsumeDeviceCode(ctx, d.Hash, Application, Noon, g, Act("grant.created")),
+					db.CreateSession(ctx, s, Act("session.created")),
+					db.CreateAuthorizationCode(ctx, code, &remember, Act("code.created")),
+					redeem(t, db, code, Noon, GrantOf(u)),
 					db.RotateGrant(ctx, g.ID, 1, Noon, Noon.Add(time.Hour), Act("grant.rotated")),
 				} {
 					if err != nil {
@@ -55,6 +60,9 @@ func readersAndWriters(t *testing.T, db *store.DB) {
 				got, err := c.Grant(ctx, g.ID)
 				if err != nil || got.Generation != 2 {
 					t.Errorf("generation %d, error %v", got.Generation, err)
+				}
+				if _, err := c.Consent(ctx, u.ID, Application, code.OrganizationID); err != nil {
+					t.Error(err)
 				}
 				if _, err := db.SyncObjects(ctx, nil, Noon); err != nil {
 					t.Error(err)
