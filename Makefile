@@ -22,6 +22,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -s -w -X github.com/gatehouse-dev/gatehouse/internal/cli.version=$(VERSION)
 
 export CGO_ENABLED ?= 0
+export GATEHOUSE_CACHE := $(CACHE)
 export GATEHOUSE_ENVTEST_ASSETS ?= $(KUBERNETES)
 
 # Where `make run` listens and keeps its state.
@@ -94,8 +95,9 @@ tools: envtest programs $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build or install e
 envtest: $(KUBERNETES)/kube-apiserver $(ETCD) ## Build kube-apiserver, kubectl and etcd for the tests.
 
 .PHONY: programs
-programs: ## Install what the tests need of Debian: chromium, curl, gcc.
+programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc, axe-core, an SPA's library.
 	@hack/need.sh chromium curl gcc
+	@hack/need-npm.sh test/browser/npm >/dev/null
 
 .PHONY: clean
 clean: ## Remove what was built in the tree; CACHE stays.

@@ -45,6 +45,7 @@ type ConsentPage struct {
 	StaysSigned  bool     // it asked for offline access
 	Lasts        string   // for how long, in words: "until you sign out", "for 90 days at most"
 	Remembered   bool     // an approval will be remembered
+	Obstacle     string   // why it cannot be approved; empty: it can
 	Request      string   // sealed
 	Token        string
 }

@@ -23,7 +23,7 @@ func drawn(s string) map[string]template.HTML {
 			Viewer: v, Application: s, Organization: s, Owner: s, Target: s, Scopes: []string{s}, Identity: []string{s},
 			StaysSigned: true, Lasts: s, Remembered: true, Request: s, Token: s,
 		}),
-		"recognized":   Consent(ConsentPage{Viewer: v, Application: s, Organization: s, Target: s, Lasts: s, Request: s, Token: s}),
+		"impossible":   Consent(ConsentPage{Viewer: v, Application: s, Organization: s, Target: s, Lasts: s, Obstacle: s, Request: s, Token: s}),
 		"organization": ChooseOrganization(OrganizationPage{Viewer: v, Application: s, Choices: []Choice{{s, s}, {s, s}}, Fields: []Field{{s, s}}}),
 		"endsession":   EndSession(EndSessionPage{Viewer: v, Application: s, Fields: []Field{{s, s}}, Token: s}),
 		"ended":        EndSession(EndSessionPage{Viewer: v, Token: s}),
@@ -119,14 +119,23 @@ func TestConsentNamesWhoGetsWhatWhereAndForHowLong(t *testing.T) {
 		`name="decision" value="approve">Allow<`, `name="decision" value="deny" class="second">Deny<`)
 	p.Scopes, p.Identity, p.StaysSigned, p.Remembered = nil, nil, false, false
 	html = Consent(p)
-	wantEach(t, html, "That it is you")
-	for _, part := range []string{"be able to", "while you are away", "asked again", "belongs to"} {
+	for _, part := range []string{"be able to", "will learn", "while you are away", "asked again", "belongs to"} {
 		if strings.Contains(string(html), part) {
-			t.Errorf("a page about nothing but recognizing says %q", part)
+			t.Errorf("a page about nothing says %q", part)
 		}
 	}
 	p.Owner = "Tool Makers"
 	wantEach(t, Consent(p), "belongs to Tool Makers, not to Acme Rockets")
+}
+
+func TestWhatCannotBeAllowedCanOnlyBeDenied(t *testing.T) {
+	html := Consent(ConsentPage{Application: "Acme Web", Organization: "Acme Rockets", Obstacle: "You are not a member of Acme Rockets.", Remembered: true})
+	wantEach(t, html, "You are not a member of Acme Rockets.", `role="alert"`, `value="deny"`)
+	for _, part := range []string{`value="approve"`, "asked again"} {
+		if strings.Contains(string(html), part) {
+			t.Errorf("it has %s", part)
+		}
+	}
 }
 
 func TestChoiceOfAnOrganizationRepeatsTheRequest(t *testing.T) {
