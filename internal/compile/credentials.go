@@ -37,7 +37,11 @@ func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application
 		t.secret(o, app, r)
 		return true
 	default:
-		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.credentials.source", "%s is not served by this version; use None or FromSecret", quote(source))
+		use := "None or FromSecret"
+		if o.Spec.Type == v1alpha1.TypeWeb || o.Spec.Type == v1alpha1.TypeMachine {
+			use = "FromSecret"
+		}
+		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.credentials.source", "%s is not served by this version; use %s", quote(source), use)
 		return false
 	}
 }

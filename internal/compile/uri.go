@@ -12,11 +12,11 @@ import (
 // What is wrong with a URI, and the cure. Two programs that read one URI differently are
 // how codes reach strangers, so here is only admitted what all of them read alike.
 const (
-	uriCharacters = "must be plain ASCII without spaces, backslashes and *; write anything else percent-encoded, and list each URI by itself"
+	uriCharacters = "has a character that no URI has, or a *; write others percent-encoded, and list each URI by itself"
 	uriFragment   = "must not have a fragment; remove the # and what follows it"
-	uriUnreadable = "is not a URI; write it like https://app.example.com/callback"
+	uriUnreadable = "is not an absolute URI with its scheme in lower case; write it like https://app.example.com/callback"
 	uriUser       = "must not have user information; remove what stands before the @"
-	uriHost       = "must name its host in lower case, and a port from 1 to 65535 or none, as in https://app.example.com/callback"
+	uriHost       = "must name its host in lower case, and a port from 1 to 65535 or none, as in https://app.example.com"
 )
 
 // hostName is a name in lower case, as the resolvers of all systems take it.
@@ -28,7 +28,7 @@ var numeric = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
 // readURI parses an absolute URI, or says what is wrong with it.
 func readURI(raw string) (u *url.URL, wrong string) {
 	for _, c := range []byte(raw) {
-		if c <= ' ' || c > '~' || c == '\\' || c == '*' {
+		if c <= ' ' || c > '~' || strings.IndexByte("*\\\"<>^`{|}", c) >= 0 {
 			return nil, uriCharacters
 		}
 	}
