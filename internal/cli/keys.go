@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -37,7 +38,8 @@ func keysListCommand(dataDir *string) *cobra.Command {
 		Use:   "list",
 		Short: "List the keys and the state of each",
 		Long: `List the keys: next (known, signs later), current (signs), retired (verifies what it has
-signed). SINCE and UNTIL are when the state began and when it ends.`,
+signed). SINCE and UNTIL are when the state began and when it ends. USE is token-mac for
+opaque tokens, else the algorithm of JWTs; their keys are at /oauth/jwks.json.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
@@ -66,12 +68,13 @@ func keysRotateCommand(dataDir *string) *cobra.Command {
 	var compromised, yes bool
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Make a new key, which takes over from the current one",
-		Long: `Make a next key. It signs 10 minutes later; the key before it goes on verifying what it
-has signed, so no token ends.
+		Short: "Make new keys, which take over from the current ones",
+		Long: `Make a next key for each use. It signs 10 minutes later; the key before it goes on verifying
+what it has signed, so no token ends.
 
 With --compromised the keys that exist are worth nothing any more, retired ones included,
-and a new one signs at once: every access token and refresh token ends.`,
+and new ones sign at once: every access token and refresh token ends. Whoever verifies ID
+tokens and JWTs by itself learns it when it next reads /oauth/jwks.json.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
@@ -96,7 +99,7 @@ and a new one signs at once: every access token and refresh token ends.`,
 // than telling of it.
 func rotateKeys(cmd *cobra.Command, dir string, db *store.DB, compromised bool) error {
 	ev := store.Event{Actor: "operator", Action: "keys.rotated", Outcome: "ok"}
-	var made keyring.Status
+	var made []keyring.Status
 	err := keyring.Change(dir, func(old *keyring.Keyring) (*keyring.Keyring, error) {
 		ev.Time = time.Now()
 		change := old.Rotate
@@ -107,20 +110,25 @@ func rotateKeys(cmd *cobra.Command, dir string, db *store.DB, compromised bool) 
 		if err != nil {
 			return nil, err
 		}
-		states := next.States(ev.Time)
-		made = states[len(states)-1]
+		made = next.Made(ev.Time)
 		return next, nil
 	})
 	if err != nil {
 		return fmt.Errorf("rotate keys: %w", err)
 	}
-	out := cmd.OutOrStdout()
-	if compromised {
-		fmt.Fprintf(out, "key %s signs from now on; every token of the keys before it ends within a second\n", made.ID)
-	} else {
-		fmt.Fprintf(out, "key %s takes over at %s\n", made.ID, moment(made.Until))
+	out, ids := cmd.OutOrStdout(), make([]string, 0, len(made))
+	for _, key := range made {
+		ids = append(ids, key.ID)
+		if compromised {
+			fmt.Fprintf(out, "%s key %s signs from now on\n", key.Use, key.ID)
+		} else {
+			fmt.Fprintf(out, "%s key %s takes over at %s\n", key.Use, key.ID, moment(key.Until))
+		}
 	}
-	ev.Target = made.ID
+	if compromised {
+		fmt.Fprintln(out, "every token of the keys before them ends within a second")
+	}
+	ev.Target = strings.Join(ids, " ")
 	if err := db.Record(cmd.Context(), ev); err != nil {
 		return fmt.Errorf("the keys are rotated, but the audit log does not say so: %w", err)
 	}
@@ -191,7 +199,7 @@ func (in *installation) followKeys(ctx context.Context) error {
 		}
 		if keys != nil {
 			in.server.UseKeys(keys)
-			in.log.Info("keyring read", "installation", keys.Installation, "tokenKeys", len(keys.States(time.Now())))
+			in.log.Info("keyring read", "installation", keys.Installation, "keys", len(keys.States(time.Now())))
 		}
 		select {
 		case <-ctx.Done():

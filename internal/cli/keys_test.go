@@ -37,11 +37,11 @@ func TestEveryRotationIsInTheAuditLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	var keys []keyring.Status
-	if err := json.Unmarshal([]byte(run("list", "--output", "json")), &keys); err != nil || len(keys) != 1 {
+	if err := json.Unmarshal([]byte(run("list", "--output", "json")), &keys); err != nil || len(keys) != 3 {
 		t.Fatalf("%v, %v", keys, err)
 	}
 	want := []store.Event{
-		{Actor: "operator", Action: "keys.rotated", Target: keys[0].ID, Outcome: "ok", Reason: "compromised"},
+		{Actor: "operator", Action: "keys.rotated", Target: keys[0].ID + " " + keys[1].ID + " " + keys[2].ID, Outcome: "ok", Reason: "compromised"},
 		{Actor: "operator", Action: "keys.rotated", Outcome: "ok"},
 	}
 	if len(events) != len(want) {
@@ -49,7 +49,7 @@ func TestEveryRotationIsInTheAuditLog(t *testing.T) {
 	}
 	want[1].Target = events[1].Target // gone since
 	for i := range want {
-		if want[i].Time = events[i].Time; events[i] != want[i] || len(events[i].Target) != 8 {
+		if want[i].Time = events[i].Time; events[i] != want[i] || len(events[i].Target) != 8+1+43+1+43 {
 			t.Errorf("event %d is %+v", i, events[i])
 		}
 	}
@@ -77,5 +77,35 @@ func TestKeysOfAnotherStoreAreNotRotated(t *testing.T) {
 	after, err := os.ReadFile(filepath.Join(dir, keyring.FileName))
 	if code != exitFindings || !strings.Contains(complaints.String(), "restore the matching file") || !bytes.Equal(before, after) || err != nil {
 		t.Errorf("%d %s %v", code, complaints.String(), err)
+	}
+}
+
+// What was made before there were signing keys is given some at the start, once.
+func TestAnOldKeyringIsGivenSigningKeysAtTheStart(t *testing.T) {
+	dir := t.TempDir()
+	db, err := openStore(t.Context(), dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	path := filepath.Join(dir, keyring.FileName)
+	old := `{"installation": "4c9f3c1e-1111-4222-8333-444455556666",
+		"root": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "tokenKeys": ["MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDI="]}`
+	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, err := openKeyring(t.Context(), dir, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := openKeyring(t.Context(), dir, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, alg := range []string{keyring.RS256, keyring.ES256} {
+		a, b := first.SigningKeys(alg), again.SigningKeys(alg)
+		if len(a) != 1 || len(b) != 1 || a[0].KID != b[0].KID {
+			t.Errorf("%s: %d and then %d keys", alg, len(a), len(b))
+		}
 	}
 }

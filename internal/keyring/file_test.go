@@ -94,7 +94,8 @@ func TestARefusedChangeWritesNothing(t *testing.T) {
 // changing makes this program change the keyring in its working directory.
 const changing = "GATEHOUSE_TEST_CHANGING"
 
-// Processes of TestProcessesThatChangeAtOnceLoseNoKey.
+// Processes of TestProcessesThatChangeAtOnceLoseNoKey and
+// TestProcessesThatStartAtOnceAgreeOnTheSigningKeys.
 func TestMain(m *testing.M) {
 	if os.Getenv(changing) != "" {
 		for range 10 {
@@ -102,6 +103,13 @@ func TestMain(m *testing.M) {
 				_, _ = os.Stderr.WriteString(err.Error())
 				os.Exit(1)
 			}
+		}
+		return
+	}
+	if os.Getenv(completing) != "" {
+		if err := completeAndTell(); err != nil {
+			_, _ = os.Stderr.WriteString(err.Error())
+			os.Exit(1)
 		}
 		return
 	}
