@@ -51,6 +51,11 @@ var rules = []rule{
 		ours:    []string{"internal/model", "internal/oauth", "internal/keyring", "server/..."},
 		nowhere: []string{"k8s.io/", "sigs.k8s.io/", module + "/api", module + "/controllers"},
 	},
+	{
+		pattern: "internal/login",
+		ours:    []string{"internal/oauth"},
+		nowhere: []string{"k8s.io/", module + "/server", module + "/controllers"},
+	},
 	{pattern: "internal/cli/...", ours: []string{"..."}},
 	{pattern: "internal/importrules"},
 	{pattern: "", ours: []string{"internal/cli"}},
