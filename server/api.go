@@ -34,9 +34,11 @@ func (s *Server) bearer(r *request) (*decide.Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.speaksToOwner(r, &v)
 	if !v.Active() {
 		return nil, s.challenge(oauth.InvalidToken, "the access token is invalid, expired or revoked", http.StatusUnauthorized, "")
 	}
+	r.counted = true // by nobody: it proves itself
 	return &v, nil
 }
 

@@ -28,7 +28,7 @@ const userAgentLimit = 200
 // deviceAuthorization is the device authorization endpoint (RFC 8628 section 3.1).
 func (s *Server) deviceAuthorization(r *request) (answer, error) {
 	if err := r.singleParameters(); err != nil {
-		return nil, s.counted(r, err)
+		return nil, err
 	}
 	client, err := s.client(r)
 	if err != nil {

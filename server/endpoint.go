@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
@@ -34,6 +35,11 @@ type request struct {
 	id   string     // request id: in the log, in the audit log and on error pages
 	ip   netip.Addr // the right-most hop that is not a trusted proxy
 	form url.Values // of the body; its size is bounded
+	// speaksTo is the application that the answer is for, once it is known: scripts of its
+	// origins may read it.
+	speaksTo *model.Application
+	// counted: the sender is counted by its source, or has no need to be.
+	counted bool
 }
 
 // An answer writes itself: JSON, a redirect, or a page.
@@ -102,6 +108,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, raw *http.Request) {
 	if err != nil {
 		answer = s.refuse(rt, r, err)
 	}
+	if rt != nil && rt.cors {
+		r.letRead(out.Header())
+	}
 	answer.write(out, r)
 	s.observe(rt, r, out.status, err)
 }
@@ -112,6 +121,9 @@ func (s *Server) call(rt *route, r *request, w http.ResponseWriter) (answer, err
 		return nil, &refusal{words: oauth.Refuse(oauth.InvalidRequest, "there is nothing at this path"), status: http.StatusNotFound}
 	}
 	do, allow := rt.endpointFor(r.Method)
+	if rt.cors && isPreflight(r) {
+		do = rt.preflight
+	}
 	if do == nil {
 		return nil, &refusal{
 			words:  oauth.Refuse(oauth.InvalidRequest, "this path does not answer that method"),
@@ -121,18 +133,52 @@ func (s *Server) call(rt *route, r *request, w http.ResponseWriter) (answer, err
 	if r.World == nil {
 		return nil, &refusal{words: oauth.Refuse(oauth.TemporarilyUnavailable, "nothing is served yet"), retryAfter: time.Second}
 	}
-	if rt.audience == forPeople {
-		if err := s.guardPage(r); err != nil {
-			return nil, err
-		}
-	}
 	if r.Method == http.MethodPost {
-		if err := r.readForm(w); err != nil {
+		return s.post(rt, do, r, w)
+	}
+	return s.work(do, r)
+}
+
+// post is what every POST passes. Whoever does not prove who they are is counted by their
+// source: at a page before anything is read, elsewhere by client, or at the latest here.
+func (s *Server) post(rt *route, do endpoint, r *request, w http.ResponseWriter) (answer, error) {
+	if rt.audience == forPeople {
+		if err := s.guardPage(rt, r); err != nil {
 			return nil, err
 		}
-		// A body may take its time; by now other things may be true.
-		r.World, r.now = s.world.Load(), s.Now()
 	}
+	a, err := s.submit(do, r, w)
+	if refused := (*oauth.Error)(nil); errors.Is(err, overloaded) || err != nil && !errors.As(err, &refused) {
+		return nil, err // our fault says nothing about the sender
+	}
+	if limited := s.limitSource(r); limited != nil {
+		return nil, limited
+	}
+	return a, err
+}
+
+// submit reads the body, then calls the endpoint.
+func (s *Server) submit(do endpoint, r *request, w http.ResponseWriter) (answer, error) {
+	if !s.load.bodies.enter() {
+		w.Header().Set("Connection", "close") // else the body would still be read before the answer
+		return nil, overloaded
+	}
+	err := r.readForm(w)
+	s.load.bodies.leave()
+	// A body may take its time; by now other things may be true.
+	r.World, r.now = s.world.Load(), s.Now()
+	if err != nil {
+		return nil, err
+	}
+	return s.work(do, r)
+}
+
+// work calls the endpoint if there is room for one more.
+func (s *Server) work(do endpoint, r *request) (answer, error) {
+	if !s.load.work.enter() {
+		return nil, overloaded
+	}
+	defer s.load.work.leave()
 	return do.guarded(r)
 }
 
@@ -149,18 +195,19 @@ func (do endpoint) guarded(r *request) (a answer, err error) {
 
 // guardPage refuses posts that another site makes a browser send, and those that come too
 // often. It is for pages only: clients have no cookies that another site could abuse.
-func (s *Server) guardPage(r *request) error {
-	if err := s.crossOrigin.Check(r.Request); err != nil {
+func (s *Server) guardPage(rt *route, r *request) error {
+	if !rt.anySite && s.crossOrigin.Check(r.Request) != nil {
 		return &refusal{words: oauth.Refuse(oauth.InvalidRequest, "the request came from another site"), status: http.StatusForbidden}
-	}
-	if r.Method != http.MethodPost {
-		return nil
 	}
 	return s.limitSource(r)
 }
 
-// limitSource counts a request of somebody who has not proven who they are.
+// limitSource counts a request of somebody who has not proven who they are, once.
 func (s *Server) limitSource(r *request) error {
+	if r.counted {
+		return nil
+	}
+	r.counted = true
 	if wait := s.perSource.Take(r.now, limits.Source(r.ip)); wait > 0 {
 		return tooMany(wait)
 	}

@@ -16,7 +16,7 @@ var inactive = jsonAnswer{body: json.RawMessage(`{"active":false}`)}
 // declared, those of their organization.
 func (s *Server) introspect(r *request) (answer, error) {
 	if err := r.singleParameters(); err != nil {
-		return nil, s.counted(r, err)
+		return nil, err
 	}
 	client, err := s.confidential(r)
 	if err != nil {

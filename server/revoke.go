@@ -22,7 +22,7 @@ var revoked = jsonAnswer{body: json.RawMessage(`{}`)}
 // token the whole grant. That the store did not answer is never taken for done.
 func (s *Server) revoke(r *request) (answer, error) {
 	if err := r.singleParameters(); err != nil {
-		return nil, s.counted(r, err)
+		return nil, err
 	}
 	client, err := s.client(r)
 	if err != nil {

@@ -20,16 +20,18 @@ type route struct {
 	path      string   // without the trailing slash; its last segment may be {name}
 	get, post endpoint // nil: 405. get answers HEAD as well
 	audience  audience
+	cors      bool // scripts of registered origins may read the answers
+	anySite   bool // a page that other sites may post to: it does nothing without a further act
 }
 
 // routes are the endpoints for machines; pageRoutes those for people.
 func (s *Server) routes() []route {
 	return []route{
 		{path: "/.well-known/oauth-authorization-server", get: s.metadata},
-		{path: "/oauth/token", post: s.token},
-		{path: "/oauth/device/code", post: s.deviceAuthorization},
+		{path: "/oauth/token", post: s.token, cors: true},
+		{path: "/oauth/device/code", post: s.deviceAuthorization, cors: true},
 		{path: "/oauth/introspect", post: s.introspect},
-		{path: "/oauth/revoke", post: s.revoke},
+		{path: "/oauth/revoke", post: s.revoke, cors: true},
 		{path: "/api/0/user", get: s.user, audience: forAPI},
 		{path: "/api/0/users/me", get: s.user, audience: forAPI},
 		{path: "/api/0/organizations", get: s.organizations, audience: forAPI},
@@ -81,10 +83,17 @@ func (rt *route) endpointFor(method string) (do endpoint, allow string) {
 		return rt.post, ""
 	case (method == http.MethodGet || method == http.MethodHead) && rt.get != nil:
 		return rt.get, ""
-	case rt.get == nil:
-		return nil, "POST"
-	case rt.post == nil:
-		return nil, "GET, HEAD"
 	}
-	return nil, "GET, HEAD, POST"
+	return nil, rt.methods()
+}
+
+// methods are those that the path answers.
+func (rt *route) methods() string {
+	switch {
+	case rt.get == nil:
+		return "POST"
+	case rt.post == nil:
+		return "GET, HEAD"
+	}
+	return "GET, HEAD, POST"
 }

@@ -39,6 +39,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// RateLimitScale multiplies every rate limit; 0 switches them off (load tests only).
 	RateLimitScale float64
+	// MaxInFlight is how many requests may be at work at once; those beyond it are answered
+	// 503. 0 is 256 for each core.
+	MaxInFlight int
 	// Registry takes the server's metrics; nil: none are kept.
 	Registry prometheus.Registerer
 }

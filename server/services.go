@@ -23,6 +23,7 @@ type services struct {
 	deviceRequests *limits.Limiter // device requests, by client and source address
 	revocations    *limits.Limiter // by application: each leaves rows behind
 
+	load        load
 	crossOrigin *http.CrossOriginProtection
 	overTLS     bool // browsers reach us over TLS only, and may remember that (RFC 6797)
 
@@ -40,6 +41,8 @@ func (s *Server) prepare() error {
 	s.perSource = limits.NewLimiter(20, 100, s.RateLimitScale)
 	s.deviceRequests = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.revocations = limits.NewLimiter(20, 100, s.RateLimitScale)
+	s.load.limit(s.MaxInFlight)
+	s.load.show(s.Registry)
 	s.overTLS = strings.HasPrefix(s.Issuer, "https://")
 	s.crossOrigin = http.NewCrossOriginProtection()
 	// The issuer is what browsers see; behind a proxy it differs from the Host seen here.

@@ -17,11 +17,11 @@ import (
 // then the client.
 func (s *Server) token(r *request) (answer, error) {
 	if err := r.singleParameters(); err != nil {
-		return nil, s.counted(r, err)
+		return nil, err
 	}
 	g, err := grants.Known(r.form)
 	if err != nil {
-		return nil, s.counted(r, err)
+		return nil, err
 	}
 	client, err := s.client(r)
 	if err != nil {
@@ -48,25 +48,23 @@ func (r *request) singleParameters() error {
 	return nil
 }
 
-// client finds out who sends the request. Whoever does not prove it is counted.
+// client finds out who sends the request. Whoever does not prove it is counted, before
+// anything is done for them.
 func (s *Server) client(r *request) (clientauth.Client, error) {
 	headers := r.Header["Authorization"]
 	if len(headers) > 1 {
-		return clientauth.Client{}, s.counted(r, oauth.Refuse(oauth.InvalidRequest, "two Authorization headers"))
+		return clientauth.Client{}, oauth.Refuse(oauth.InvalidRequest, "two Authorization headers")
 	}
 	c, err := s.clients.Authenticate(r.Snapshot, r.now, r.Header.Get("Authorization"), r.form)
-	if err != nil || !c.Authenticated() {
-		err = s.counted(r, err)
+	if err != nil {
+		return c, err // the adapter counts it
 	}
-	return c, err
-}
-
-// counted returns err unless the source sends too much: then that is the answer.
-func (s *Server) counted(r *request, err error) error {
-	if limited := s.limitSource(r); limited != nil {
-		return limited
+	r.speaksTo = c.Application
+	if c.Authenticated() {
+		r.counted = true // by nobody: it proves itself
+		return c, nil
 	}
-	return err
+	return c, s.limitSource(r)
 }
 
 // confidential is client for endpoints that public clients may not use.

@@ -21,6 +21,8 @@ type Snapshot struct {
 	byID   map[string]*Organization
 	// abroad are the applications that may work in other organizations, by UID.
 	abroad map[string]*Application
+	// origins are those that scripts may call from, with who registered them.
+	origins map[string][]originUser
 }
 
 // ObjectID names one incarnation of a declared object.
@@ -40,6 +42,7 @@ func NewSnapshot(digest string, organizations []*Organization, providers []*Prov
 	for _, o := range organizations {
 		s.bySlug[o.Slug], s.byID[o.ID] = o, o
 		for _, a := range o.byUID {
+			s.indexOrigins(o, a)
 			if a.AnyOrganization {
 				s.abroad[a.UID] = a
 			}
