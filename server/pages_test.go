@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"html"
 	"log/slog"
 	"net/http"
@@ -16,12 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
+	"github.com/gatehouse-dev/gatehouse/test/keyringtest"
 	"github.com/gatehouse-dev/gatehouse/test/leaks"
 )
 
@@ -57,7 +56,7 @@ func newTown(t *testing.T) *town {
 			t.Error(err)
 		}
 	})
-	keys, err := keyring.New(rand.Reader)
+	keys, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package decide_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"testing"
@@ -10,12 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
+	"github.com/gatehouse-dev/gatehouse/test/keyringtest"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -68,7 +67,7 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	keys, err := keyring.New(rand.Reader)
+	keys, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

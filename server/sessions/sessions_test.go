@@ -3,7 +3,6 @@ package sessions
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -11,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/server/store"
+	"github.com/gatehouse-dev/gatehouse/test/keyringtest"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -67,7 +66,7 @@ func (m *memory) EndSession(_ context.Context, hash []byte, ev store.Event) erro
 
 func manager(t *testing.T, issuer string) (*Manager, *memory) {
 	t.Helper()
-	keys, err := keyring.New(rand.Reader)
+	keys, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,24 +1,23 @@
 package store_test
 
 import (
-	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
 
-	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/store/storetest"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
+	"github.com/gatehouse-dev/gatehouse/test/keyringtest"
 )
 
 // A store that is closed answers no read: what is decided then was decided from memory.
 func TestDecisionWithEverythingCachedReadsNothing(t *testing.T) {
 	w := newWorld(t)
-	keys, err := keyring.New(rand.Reader)
+	keys, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package browser
 
 import (
 	"bytes"
-	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -12,11 +11,11 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
-	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server"
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
+	"github.com/gatehouse-dev/gatehouse/test/keyringtest"
 	"github.com/gatehouse-dev/gatehouse/test/leaks"
 )
 
@@ -26,9 +25,11 @@ const (
 	password = "tractor-violin-otter-91"
 )
 
-// installation is a server on loopback with people and one organization.
+// installation is a server on loopback with people, two organizations, and an application
+// on another port.
 type installation struct {
 	url   string
+	app   *application
 	store *store.DB
 	keys  *keyring.Keyring
 	local *model.Provider
@@ -51,12 +52,12 @@ func install(t *testing.T) *installation {
 			t.Error(err)
 		}
 	})
-	keys, err := keyring.New(rand.Reader)
+	keys, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := &installation{store: db, keys: keys}
-	in.local = &model.Provider{UID: "local", Type: "Local", DisplayName: "Example Works", Local: &model.LocalPolicy{MinLength: 12}}
+	in := &installation{store: db, keys: keys, app: serveApplication(t)}
+	in.local = &model.Provider{UID: "local", Type: "Local", Name: "local", DisplayName: "Example Works", Local: &model.LocalPolicy{MinLength: 12}}
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		in.srv.Handler().ServeHTTP(w, r)
 		for _, c := range (&http.Response{Header: w.Header()}).Cookies() {
@@ -82,40 +83,13 @@ func install(t *testing.T) *installation {
 	return in
 }
 
-func (in *installation) publish(t *testing.T) {
-	t.Helper()
-	catalogue := model.NewCatalogue([]model.Scope{
-		{Name: "org:read", Description: "See the organization and its members", Includes: oauth.NewScopeSet("org:read")},
-		{Name: "project:read", Description: "See projects", Includes: oauth.NewScopeSet("project:read")},
-		{Name: "project:write", Description: "Create and change projects", Includes: oauth.NewScopeSet("project:read", "project:write")},
-		{Name: "release:write", Description: "Publish releases", Includes: oauth.NewScopeSet("release:write")},
-	})
-	all := oauth.NewScopeSet("org:read", "project:read", "project:write", "release:write")
-	role := &model.Role{UID: "role", Scopes: all}
-	app := &model.Application{
-		UID: "app", ClientID: "acme.tools.cli", DisplayName: "Acme Command Line", Type: "Device",
-		GrantTypes: []oauth.GrantType{oauth.DeviceCode}, Scopes: all, ProtocolScopes: oauth.NewScopeSet(oauth.OfflineAccess),
-	}
-	var providers []*model.Provider
-	if in.local != nil {
-		providers = append(providers, in.local)
-	}
-	org := model.Organization{ID: "org", Slug: "acme", DisplayName: "Acme Rockets", Catalogue: catalogue, Providers: providers}
-	people := map[string][]model.Holding{annEmail: {{Role: role}}}
-	objects := []model.ObjectID{{Kind: "Organization", UID: "org"}, {Kind: "ApiApplication", UID: "app"}}
-	snapshot := model.NewSnapshot("one", []*model.Organization{org.WithMembers([]*model.Application{app}, people)}, providers, objects)
-	if err := in.srv.Publish(t.Context(), snapshot); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // ask is a device that asks for access; it shows the code.
 func (in *installation) ask(t *testing.T) tokens.UserCode {
 	t.Helper()
 	code := tokens.NewUserCode()
 	leaks.Remember(string(code), code.String())
 	if err := in.store.CreateDeviceCode(t.Context(), store.DeviceCode{
-		Hash: code.Hash(in.keys), UserCodeHash: code.Hash(in.keys), ApplicationUID: "app", OrganizationID: "org", ClientID: "acme.tools.cli",
+		Hash: code.Hash(in.keys), UserCodeHash: code.Hash(in.keys), ApplicationUID: "app " + cliID, OrganizationID: "org acme", ClientID: cliID,
 		Scopes: []string{"offline_access", "org:read", "project:write", "release:write"}, State: store.DevicePending,
 		CreatedAt: time.Now().Add(-2 * time.Minute), ExpiresAt: time.Now().Add(8 * time.Minute), IP: "203.0.113.7", UserAgent: "acme-cli/1.4",
 	}); err != nil {
