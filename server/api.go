@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
+	"github.com/gatehouse-dev/gatehouse/server/grants"
 )
 
 // readOrganization is the scope that shows an organization.
@@ -35,7 +36,8 @@ func (s *Server) bearer(r *request) (*decide.Verdict, error) {
 		return nil, err
 	}
 	s.speaksToOwner(r, &v)
-	if !v.Active() {
+	// A token for somebody else's API is worth nothing at ours (ASVS 10.3.1).
+	if !v.Active() || v.Token.Audience != grants.OwnAudience(s.Issuer, v.Organization) {
 		return nil, s.challenge(oauth.InvalidToken, "the access token is invalid, expired or revoked", http.StatusUnauthorized, "")
 	}
 	r.counted = true // by nobody: it proves itself

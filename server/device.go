@@ -41,7 +41,7 @@ func (s *Server) deviceAuthorization(r *request) (answer, error) {
 	if !client.Application.Allows(oauth.DeviceCode) {
 		return nil, oauth.Refuse(oauth.UnauthorizedClient, "the application may not use the device flow")
 	}
-	if err := s.grants.CheckResource(client, r.form); err != nil {
+	if err := grants.CheckTarget(s.Issuer, client, r.form["resource"]); err != nil {
 		return nil, err
 	}
 	scopes, err := grants.Requested(client, r.form.Get("scope"))
@@ -56,7 +56,7 @@ func (s *Server) startDevice(r *request, client clientauth.Client, scopes oauth.
 	d := store.DeviceCode{
 		Hash:           s.tokens.HashDeviceCode(deviceCode),
 		ApplicationUID: client.Application.UID, OrganizationID: client.Organization.ID, ClientID: client.Application.ClientID,
-		Scopes: scopes, State: store.DevicePending, CreatedAt: r.now, ExpiresAt: r.now.Add(deviceCodeLife),
+		Scopes: scopes, Resource: r.form.Get("resource"), State: store.DevicePending, CreatedAt: r.now, ExpiresAt: r.now.Add(deviceCodeLife),
 		IP: r.ip.String(), UserAgent: printable(r.UserAgent()),
 	}
 	var err error
@@ -70,13 +70,14 @@ func (s *Server) startDevice(r *request, client clientauth.Client, scopes oauth.
 		if err != nil {
 			break
 		}
-		return jsonAnswer{body: s.deviceBody(deviceCode, userCode.String())}, nil
+		return jsonAnswer{body: s.deviceBody(deviceCode, userCode.String(), scopes)}, nil
 	}
 	return nil, fmt.Errorf("start device authorization: %w", err)
 }
 
 // deviceAnswer is the answer of RFC 8628 section 3.2. Interval is always sent: clients
-// exist that poll without a pause when it is missing.
+// exist that poll without a pause when it is missing. Scope is beyond the RFC: what the
+// person will be asked for, which a client that left the scope out cannot know otherwise.
 type deviceAnswer struct {
 	DeviceCode              string `json:"device_code"`
 	UserCode                string `json:"user_code"`
@@ -84,9 +85,10 @@ type deviceAnswer struct {
 	VerificationURIComplete string `json:"verification_uri_complete"`
 	ExpiresIn               int    `json:"expires_in"`
 	Interval                int    `json:"interval"`
+	Scope                   string `json:"scope"`
 }
 
-func (s *Server) deviceBody(deviceCode, userCode string) deviceAnswer {
+func (s *Server) deviceBody(deviceCode, userCode string, scopes oauth.ScopeSet) deviceAnswer {
 	page := s.Issuer + "/oauth/device/"
 	return deviceAnswer{
 		DeviceCode: deviceCode, UserCode: userCode,
@@ -94,6 +96,7 @@ func (s *Server) deviceBody(deviceCode, userCode string) deviceAnswer {
 		VerificationURIComplete: page + "?user_code=" + url.QueryEscape(userCode),
 		ExpiresIn:               int(deviceCodeLife / time.Second),
 		Interval:                int(grants.PollInterval / time.Second),
+		Scope:                   scopes.String(),
 	}
 }
 

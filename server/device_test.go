@@ -26,10 +26,6 @@ func TestDeviceAuthorizationRefuses(t *testing.T) {
 		"a scope of another organization's client":                {cli, []string{"scope", "globex:read"}, "invalid_scope"},
 		"a scope beyond the ceiling":                              {cli, []string{"scope", "project:admin"}, "invalid_scope"},
 		"a scope that implies more than the ceiling has":          {servertest.Box, []string{"scope", "project:write"}, "invalid_scope"},
-		"openid, which is not served yet":                         {cli, []string{"scope", "openid"}, "invalid_scope"},
-		"profile, which is not served yet":                        {cli, []string{"scope", "profile org:read"}, "invalid_scope"},
-		"email, which is not served yet":                          {cli, []string{"scope", "email org:read"}, "invalid_scope"},
-		"groups, which is not served yet":                         {cli, []string{"scope", "groups org:read"}, "invalid_scope"},
 		"a malformed scope":                                       {cli, []string{"scope", `org:\read`}, "invalid_scope"},
 		"the scope twice":                                         {cli, []string{"scope", "org:read", "scope", "project:read"}, "invalid_request"},
 	} {
@@ -43,6 +39,18 @@ func TestDeviceAuthorizationTellsWhereAndHowOften(t *testing.T) {
 	a := w.StartDevice(t, cli)
 	if a.JSON()["interval"] != 5.0 || a.JSON()["expires_in"] != 600.0 || a.Text("verification_uri") != w.HTTP.URL+"/oauth/device/" {
 		t.Errorf("%s", a.Body)
+	}
+}
+
+// A client that leaves the scope out learns what it stands for.
+func TestDeviceAuthorizationTellsWhatThePersonWillBeAskedFor(t *testing.T) {
+	w := servertest.New(t)
+	for asked, want := range map[string]string{
+		"": "org:read project:read project:write", "project:write": "project:read project:write", "org:read offline_access": "offline_access org:read",
+	} {
+		if got := w.StartDevice(t, cli, "scope", asked).Text("scope"); got != want {
+			t.Errorf("asked for %q: scope %q, want %q", asked, got, want)
+		}
 	}
 }
 

@@ -15,7 +15,9 @@ func TestEveryPathAnswersWithAndWithoutSlashForEveryMethod(t *testing.T) {
 	w := servertest.New(t)
 	for path, allow := range map[string]string{
 		"/oauth/token": "POST", "/oauth/device/code": "POST", "/oauth/introspect": "POST", "/oauth/revoke": "POST",
-		"/.well-known/oauth-authorization-server": "GET, HEAD", "/api/0/user": "GET, HEAD", "/api/0/users/me": "GET, HEAD",
+		"/.well-known/oauth-authorization-server": "GET, HEAD", "/.well-known/openid-configuration": "GET, HEAD",
+		"/oauth/jwks.json": "GET, HEAD", "/oauth/userinfo": "GET, HEAD, POST", "/oauth/consent": "POST",
+		"/api/0/user": "GET, HEAD", "/api/0/users/me": "GET, HEAD",
 		"/api/0/organizations": "GET, HEAD", "/api/0/organizations/acme": "GET, HEAD",
 	} {
 		for _, p := range []string{path, path + "/"} {
@@ -31,7 +33,7 @@ func TestEveryPathAnswersWithAndWithoutSlashForEveryMethod(t *testing.T) {
 			}
 		}
 	}
-	for _, unknown := range []string{"/oauth/authorize", "/oauth/token//", "//oauth/token", "/oauth/userinfo", "/oauth/jwks.json", "/.well-known/openid-configuration", "/api/0/organizations/acme/members"} {
+	for _, unknown := range []string{"/oauth/par", "/oauth/token//", "//oauth/token", "/.well-known/webfinger", "/api/0/organizations/acme/members"} {
 		if a := w.Do(t, w.Request(t, "GET", unknown, "")); a.Status != 404 {
 			t.Errorf("%s: %d, want 404", unknown, a.Status)
 		}
@@ -153,8 +155,11 @@ func TestMetadataAdvertisesOnlyWhatIsRouted(t *testing.T) {
 	if m["issuer"] != w.HTTP.URL || a.Header.Get("Access-Control-Allow-Origin") != "*" || !strings.HasPrefix(a.Header.Get("Cache-Control"), "public") {
 		t.Errorf("%v %s", a.Header, a.Body)
 	}
-	if types, ok := m["response_types_supported"].([]any); !ok || len(types) != 0 || m["authorization_endpoint"] != nil {
-		t.Errorf("response types %v, authorization endpoint %v", m["response_types_supported"], m["authorization_endpoint"])
+	if again := w.Get(t, "/.well-known/openid-configuration", ""); string(again.Body) != string(a.Body) {
+		t.Errorf("the two documents differ: %s", again.Body)
+	}
+	if keys := w.Get(t, strings.TrimPrefix(m["jwks_uri"].(string), w.HTTP.URL), ""); keys.JSON()["keys"] == nil {
+		t.Errorf("jwks_uri answers %d %s", keys.Status, keys.Body)
 	}
 	for name, value := range m {
 		if !strings.HasSuffix(name, "_endpoint") {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
@@ -12,8 +13,8 @@ import (
 // inactive is all that is said of a token that may not be used, or not be seen.
 var inactive = jsonAnswer{body: json.RawMessage(`{"active":false}`)}
 
-// introspect tells confidential clients about tokens (RFC 7662): their own, or, where
-// declared, those of their organization.
+// introspect tells confidential clients about tokens (RFC 7662): their own, those for an
+// audience that they serve, or, where declared, those of their organization.
 func (s *Server) introspect(r *request) (answer, error) {
 	if err := r.singleParameters(); err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func (s *Server) introspect(r *request) (answer, error) {
 // maySee reports whether the client may be told about the token. The organization is
 // compared by its ID, which is never another's.
 func maySee(c clientauth.Client, v *decide.Verdict) bool {
-	if v.Application.UID == c.Application.UID {
+	if v.Application.UID == c.Application.UID || slices.Contains(c.Application.Audiences, v.Token.Audience) {
 		return true
 	}
 	return c.Application.IntrospectsOrganization && v.Organization.ID == c.Organization.ID

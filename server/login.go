@@ -1,15 +1,18 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/authorization"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/people"
@@ -24,6 +27,9 @@ const (
 )
 
 var refuseForm = oauth.Refuse(oauth.InvalidRequest, "the form is no longer valid")
+
+// longestAddress is that of an email address, in bytes (RFC 5321 section 4.5.3.1).
+const longestAddress = 254
 
 // hashPatience is how long a sign-in waits for its turn to be computed.
 const hashPatience = 10 * time.Second
@@ -41,15 +47,38 @@ func localProvider(s *model.Snapshot) *model.Provider {
 
 // showLogin asks for address and password. Somebody who is signed in has no need to.
 func (s *Server) showLogin(r *request) (answer, error) {
-	next := ownPath(r.URL.Query().Get("next"))
+	query := r.URL.Query()
+	next := ownPath(query.Get("next"))
 	session, err := s.session(r)
 	if err != nil {
 		return nil, err
 	}
-	if session != nil {
+	if session != nil && !query.Has(againParameter) {
 		return redirect{to: next}, nil
 	}
 	return s.loginPage(r, http.StatusOK, pages.LoginPage{Next: next}), nil
+}
+
+// againParameter asks somebody who is signed in to do so again.
+const againParameter = "again"
+
+// waiting is the authorization request that waits for a sign-in; nil: none, or none whose
+// application is proven.
+func (s *Server) waiting(r *request, next string) *authorization.Request {
+	query, ok := strings.CutPrefix(next, authorizePath+"?")
+	if !ok {
+		return nil
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil
+	}
+	values.Del(askedParameter)
+	req, err := authorization.Read(s.Issuer, r.World, r.now, values)
+	if refused := (*authorization.Refused)(nil); errors.As(err, &refused) {
+		return refused.Request
+	}
+	return req
 }
 
 func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
@@ -63,7 +92,14 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
 	}
 	form, cookie := s.sessions.VisitorForm(r.Request)
 	p.Provider, p.Token = provider.DisplayName, form.Token(loginForm)
-	answer := page{status: status, html: pages.Login(p)}
+	answer := page{status: status}
+	if req := s.waiting(r, p.Next); req != nil {
+		p.Application, answer.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
+		if p.Problem == "" && p.Email == "" {
+			p.Email = atMost(req.Query.Get("login_hint"), longestAddress)
+		}
+	}
+	answer.html = pages.Login(p)
 	if cookie != nil {
 		answer.cookies = append(answer.cookies, cookie)
 	}

@@ -28,10 +28,13 @@ type route struct {
 func (s *Server) routes() []route {
 	return []route{
 		{path: "/.well-known/oauth-authorization-server", get: s.metadata},
+		{path: "/.well-known/openid-configuration", get: s.metadata},
+		{path: "/oauth/jwks.json", get: s.jwks},
 		{path: "/oauth/token", post: s.token, cors: true},
 		{path: "/oauth/device/code", post: s.deviceAuthorization, cors: true},
 		{path: "/oauth/introspect", post: s.introspect},
 		{path: "/oauth/revoke", post: s.revoke, cors: true},
+		{path: "/oauth/userinfo", get: s.userinfo, post: s.userinfo, audience: forAPI, cors: true},
 		{path: "/api/0/user", get: s.user, audience: forAPI},
 		{path: "/api/0/users/me", get: s.user, audience: forAPI},
 		{path: "/api/0/organizations", get: s.organizations, audience: forAPI},

@@ -8,12 +8,11 @@ import (
 	"github.com/gatehouse-dev/gatehouse/test/servertest"
 )
 
-// ASVS 10.4.7, 10.6.1: no registration, no authorization endpoint, no second metadata.
+// ASVS 10.4.7: no registration.
 func TestWhatIsNotServedIsNotThere(t *testing.T) {
 	w := servertest.New(t)
 	for _, path := range []string{
-		"/oauth/register/", "/oauth/authorize/", "/oauth/consent/", "/oauth/userinfo/", "/oauth/jwks.json", "/oauth/par/",
-		"/oauth/logout/", "/.well-known/openid-configuration", "/account/", "/debug/pprof/", "/metrics", "/api/0/",
+		"/oauth/register/", "/oauth/par/", "/.well-known/webfinger", "/account/", "/debug/pprof/", "/metrics", "/api/0/",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if a := w.Do(t, w.Request(t, method, path, "")); a.Status != 404 {

@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/grants"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/sealed"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
 )
 
@@ -17,6 +18,7 @@ type services struct {
 	clients *clientauth.Authenticator
 	tokens  *tokens.Minter
 	decider *decide.Decider
+	sealed  *sealed.Box // what pages carry for us
 	grants  *grants.Pipeline
 
 	perSource      *limits.Limiter // unauthenticated posts, by source address
@@ -34,6 +36,10 @@ func (s *Server) prepare() error {
 	if err := s.preparePages(); err != nil {
 		return err
 	}
+	var err error
+	if s.sealed, err = sealed.NewBox(s.Keyring.Derive("sealed")); err != nil {
+		return err
+	}
 	s.clients = clientauth.New(s.Keyring.DigestKey())
 	s.tokens = tokens.NewMinter(s.Issuer, s.Keyring)
 	s.decider = &decide.Decider{Store: s.cache, Tokens: s.tokens}
@@ -49,7 +55,6 @@ func (s *Server) prepare() error {
 	if err := s.crossOrigin.AddTrustedOrigin(s.Issuer); err != nil {
 		return err
 	}
-	var err error
 	s.metadataBody, err = metadataOf(s.Issuer)
 	return err
 }

@@ -40,8 +40,8 @@ func (s *Server) token(r *request) (answer, error) {
 // singleParameters refuses a parameter that is there twice: two readers could take one
 // each (RFC 6749 section 3.2).
 func (r *request) singleParameters() error {
-	for _, values := range r.form {
-		if len(values) > 1 {
+	for name, values := range r.form {
+		if len(values) > 1 && name != "resource" { // RFC 8707 section 2 has its own word for several
 			return oauth.Refuse(oauth.InvalidRequest, "a parameter is there more than once")
 		}
 	}
@@ -102,7 +102,10 @@ func tokenBody(now time.Time, i *grants.Issued) json.RawMessage {
 	if i.RefreshToken != "" {
 		b = appendString(append(b, `,"refresh_token":`...), i.RefreshToken)
 	}
-	b = appendOrganization(append(b, `,"organization":`...), i.Client.Organization)
+	if i.IDToken != "" {
+		b = appendString(append(b, `,"id_token":`...), i.IDToken)
+	}
+	b = appendOrganization(append(b, `,"organization":`...), i.Organization)
 	if i.User != nil {
 		b = appendValue(append(b, `,"user":`...), refUser(i.User))
 	}

@@ -30,7 +30,7 @@ func TestTokenEndpointLooksAtOneThingAfterTheOther(t *testing.T) {
 		"the grant types it lists before the parameters":          {machine, []string{"grant_type", servertest.DeviceGrant}, 400, "unauthorized_client"},
 		"the grant types it lists before the scope":               {cli, []string{"grant_type", cc, "scope", `"`}, 400, "unauthorized_client"},
 		"password, which no client may use (RFC 9700 2.4)":        {cli, []string{"grant_type", "password", "username", "u", "password", "p"}, 400, "unsupported_grant_type"},
-		"authorization_code, which is not served yet":             {cli, []string{"grant_type", "authorization_code", "code", "x"}, 400, "unsupported_grant_type"},
+		"authorization_code by a device application":              {cli, []string{"grant_type", "authorization_code", "code", "x"}, 400, "unauthorized_client"},
 		"a machine that refreshes":                                {machine, []string{"grant_type", "refresh_token", "refresh_token", "x"}, 400, "unauthorized_client"},
 		"a device application that does not list refresh_token":   {servertest.OtherCLI, []string{"grant_type", "refresh_token", "refresh_token", "x"}, 400, "unauthorized_client"},
 		"a poll without device_code":                              {cli, []string{"grant_type", servertest.DeviceGrant}, 400, "invalid_request"},
@@ -39,7 +39,7 @@ func TestTokenEndpointLooksAtOneThingAfterTheOther(t *testing.T) {
 		"a scope that the catalogue lacks":                        {machine, []string{"grant_type", cc, "scope", "org:none"}, 400, "invalid_scope"},
 		"a scope that the catalogue lacks beside one that it has": {machine, []string{"grant_type", cc, "scope", "org:read org:none"}, 400, "invalid_scope"},
 		"a scope beyond the ceiling":                              {machine, []string{"grant_type", cc, "scope", "project:admin"}, 400, "invalid_scope"},
-		"openid, which is not served yet":                         {machine, []string{"grant_type", cc, "scope", "openid org:read"}, 400, "invalid_scope"},
+		"openid alone, which says nothing of a machine":           {machine, []string{"grant_type", cc, "scope", "openid"}, 400, "invalid_scope"},
 		"a malformed scope":                                       {machine, []string{"grant_type", cc, "scope", `org:"read`}, 400, "invalid_scope"},
 		"a scope of another alphabet":                             {machine, []string{"grant_type", cc, "scope", "org:réad"}, 400, "invalid_scope"},
 	} {

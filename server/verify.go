@@ -1,13 +1,10 @@
 package server
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
@@ -30,13 +27,9 @@ const badCode = "Invalid or expired code. Check it, or start again on your devic
 
 // deviceRequest is what a device asks for, as it stands for the person who is asked.
 type deviceRequest struct {
-	code    tokens.UserCode
-	row     store.DeviceCode
-	org     *model.Organization
-	app     *model.Application
-	granted oauth.ScopeSet // what an approval gives
-	// obstacle is why there is nothing to approve; empty: there is.
-	obstacle string
+	code tokens.UserCode
+	row  store.DeviceCode
+	approval
 }
 
 // showVerification asks for the code, or, with a code, for the decision. The code in the
@@ -157,62 +150,16 @@ func (s *Server) findDeviceRequest(r *request, session *sessions.Session, typed 
 	if err != nil {
 		return nil, fmt.Errorf("find device code: %w", err)
 	}
-	asked := &deviceRequest{code: code, row: row, org: r.Organization(row.OrganizationID)}
-	if row.State != store.DevicePending || !r.now.Before(row.ExpiresAt) || asked.org == nil || asked.org.Suspended {
+	org := r.Organization(row.OrganizationID)
+	if row.State != store.DevicePending || !r.now.Before(row.ExpiresAt) || org == nil || org.Suspended {
 		return nil, store.ErrNotFound
 	}
-	asked.app = asked.org.Application(row.ApplicationUID)
-	if asked.app == nil || !asked.app.Served(r.now) || !asked.app.Allows(oauth.DeviceCode) ||
-		!r.Alive(asked.app.UID, row.CreatedAt) || !r.Alive(asked.org.ID, row.CreatedAt) {
+	app := org.Application(row.ApplicationUID)
+	if app == nil || !app.Served(r.now) || !app.Allows(oauth.DeviceCode) ||
+		!r.Alive(app.UID, row.CreatedAt) || !r.Alive(org.ID, row.CreatedAt) {
 		return nil, store.ErrNotFound
 	}
-	asked.judge(r, session)
-	return asked, nil
-}
-
-// judge works out what an approval by this person gives: what is asked for, within what
-// the application may have, within what the person's roles have. A protocol scope is the
-// application's to list, and is nothing on its own.
-func (d *deviceRequest) judge(r *request, session *sessions.Session) {
-	var roles []*model.Role
-	if session.User.EmailProvenBy != "" {
-		roles = d.org.RolesOf(session.User.Email, r.now)
-	}
-	wanted := oauth.NewScopeSet(d.row.Scopes...)
-	d.granted = d.org.Catalogue.Expand(wanted).Intersect(d.app.Scopes).Intersect(model.ScopesOf(roles))
-	switch {
-	case len(roles) == 0:
-		d.obstacle = fmt.Sprintf("You are not a member of %s. Ask its administrator for a role, or sign in with another account.", d.organization())
-	case len(d.granted) == 0:
-		d.obstacle = fmt.Sprintf("Your roles in %s allow nothing of what %s asks for. Ask its administrator for a role that does.", d.organization(), d.application())
-	default:
-		d.granted = d.granted.Union(wanted.Intersect(d.app.ProtocolScopes))
-	}
-}
-
-func (d *deviceRequest) organization() string { return cmp.Or(d.org.DisplayName, d.org.Slug) }
-func (d *deviceRequest) application() string  { return cmp.Or(d.app.DisplayName, d.app.ClientID) }
-
-// inWords describes the scopes granted: of each family those that no other one of it
-// implies, in the catalogue's order.
-func (d *deviceRequest) inWords() (lines []string) {
-	catalogue := d.org.Catalogue
-	for _, scope := range catalogue.Scopes {
-		implied := slices.ContainsFunc(d.granted, func(other string) bool {
-			o, known := catalogue.Scope(other)
-			return known && other != scope.Name && family(other) == family(scope.Name) && o.Includes.Has(scope.Name)
-		})
-		if d.granted.Has(scope.Name) && !implied {
-			lines = append(lines, cmp.Or(scope.Description, scope.Name))
-		}
-	}
-	return lines
-}
-
-// family of "project:write" is "project".
-func family(scope string) string {
-	name, _, _ := strings.Cut(scope, ":")
-	return name
+	return &deviceRequest{code, row, r.judge(session, org, app, oauth.NewScopeSet(row.Scopes...))}, nil
 }
 
 func (s *Server) codePage(session *sessions.Session, status int, typed, problem string) answer {
@@ -228,7 +175,7 @@ func (s *Server) devicePage(r *request, session *sessions.Session, d *deviceRequ
 		Token: s.sessions.Form(session).Token(decisionForm, string(d.code.Hash(s.Keyring)), session.UserID),
 	}
 	if d.obstacle == "" {
-		p.Scopes, p.StaysSigned = d.inWords(), d.granted.Has(oauth.OfflineAccess)
+		p.Scopes, p.StaysSigned = d.access(), d.granted.Has(oauth.OfflineAccess)
 	}
 	return page{html: pages.Device(p)}
 }

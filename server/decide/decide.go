@@ -47,8 +47,9 @@ type Verdict struct {
 	Token        *tokens.Access
 	Organization *model.Organization
 	Application  *model.Application
-	Grant        *store.Grant // nil for an application's own token
-	User         *store.User  // nil for an application's own token
+	Grant        *store.Grant  // nil for an application's own token
+	User         *store.User   // nil for an application's own token
+	Roles        []*model.Role // of the person in the organization
 	// Scopes in effect now: granted, within the ceiling of the application and the roles.
 	Scopes oauth.ScopeSet
 }
@@ -102,7 +103,7 @@ func (d *Decider) ofGrant(ctx context.Context, w *World, now time.Time, v *Verdi
 	if v.Reason == "" && v.Token.OrganizationID != grant.OrganizationID {
 		v.Reason = NotAuthentic
 	}
-	v.Scopes = standing.Limit(v.Token.Scopes)
+	v.Roles, v.Scopes = standing.Roles, standing.Limit(v.Token.Scopes)
 	return nil
 }
 
@@ -120,14 +121,14 @@ func ofApplication(w *World, now time.Time, v *Verdict) Reason {
 	return ""
 }
 
-// served returns the organization and the application if both are served, and neither
-// was absent since something was issued for them.
+// served returns the organization and the application if both are served, the one works in
+// the other, and neither was absent since something was issued for them.
 func served(w *World, now time.Time, organizationID, applicationUID string, issued time.Time) (*model.Organization, *model.Application) {
 	o := w.Organization(organizationID)
 	if o == nil || o.Suspended || !w.Alive(o.ID, issued) {
 		return nil, nil
 	}
-	a := o.Application(applicationUID)
+	a := w.ApplicationIn(o, applicationUID)
 	if a == nil || !a.Served(now) || !w.Alive(a.UID, issued) {
 		return o, nil
 	}

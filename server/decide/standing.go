@@ -17,7 +17,9 @@ type Standing struct {
 	Organization *model.Organization
 	Application  *model.Application
 	User         *store.User
-	held         oauth.ScopeSet // scopes of the roles held now
+	Roles        []*model.Role  // held there now
+	ceiling      oauth.ScopeSet // of the application there
+	held         oauth.ScopeSet // scopes of the roles
 }
 
 // Limit returns what of the scopes granted is in effect: within the ceiling of the
@@ -26,7 +28,7 @@ func (s *Standing) Limit(granted oauth.ScopeSet) oauth.ScopeSet {
 	if !s.Active() {
 		return nil
 	}
-	limited := granted.Intersect(s.Application.Scopes).Intersect(s.held)
+	limited := granted.Intersect(s.ceiling).Intersect(s.held)
 	return limited.Union(granted.Intersect(s.Application.ProtocolScopes))
 }
 
@@ -82,7 +84,7 @@ func (d *Decider) Approval(ctx context.Context, w *World, now time.Time, a Appro
 	case !s.Organization.Counts(a.ProviderUID) || !w.Alive(a.ProviderUID, a.AuthTime):
 		s.Reason = ProviderDoesNotCount
 	default:
-		s.held = model.ScopesOf(roles)
+		s.Roles, s.held, s.ceiling = roles, model.ScopesOf(roles), s.Application.ScopesIn(s.Organization)
 	}
 	return s, nil
 }

@@ -14,6 +14,9 @@ func (p *Pipeline) clientCredentials(_ context.Context, r *Request) (redemption,
 	if !r.Client.Authenticated() {
 		return redemption{}, oauth.Refuse(oauth.UnauthorizedClient, "a public client cannot act for itself")
 	}
+	if err := CheckTarget(p.Issuer, r.Client, r.Form["resource"]); err != nil {
+		return redemption{}, err
+	}
 	requested, err := Requested(r.Client, r.Form.Get("scope"))
 	if err != nil {
 		return redemption{}, err
@@ -26,5 +29,5 @@ func (p *Pipeline) clientCredentials(_ context.Context, r *Request) (redemption,
 	if len(scopes) == 0 {
 		return redemption{}, oauth.Refuse(oauth.InvalidScope, "the roles that name the application give none of these scopes")
 	}
-	return redemption{scopes: scopes}, nil
+	return redemption{scopes: scopes, resource: r.Form.Get("resource")}, nil
 }

@@ -2,10 +2,8 @@ package grants
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -71,10 +69,16 @@ func (p *Pipeline) redeemDevice(ctx context.Context, r *Request, hash []byte, d 
 		return redemption{}, err
 	}
 	scopes := standing.Limit(oauth.NewScopeSet(d.Granted...))
-	if len(scopes.Without(protocolScopes)) == 0 {
+	if Worthless(scopes) {
 		return redemption{}, approvalWorthless
 	}
-	g := p.newGrant(r, d)
+	if err := p.sameTarget(r, standing.Organization, d.Resource); err != nil {
+		return redemption{}, err
+	}
+	g := newGrant(r, standing.Organization, &store.AuthorizationCode{
+		UserID: d.UserID, ApplicationUID: d.ApplicationUID, OrganizationID: d.OrganizationID, ClientID: d.ClientID,
+		ProviderUID: d.ProviderUID, AuthTime: d.AuthTime, AMR: d.AMR, Granted: d.Granted, Resource: d.Resource,
+	})
 	ev := event(r, d.UserID, "grant.created", uuid.UUID(g.ID).String())
 	ev.Reason = "device_code"
 	err = p.Store.ConsumeDeviceCode(ctx, hash, r.Client.Application.UID, r.Now, g, ev)
@@ -85,43 +89,5 @@ func (p *Pipeline) redeemDevice(ctx context.Context, r *Request, hash []byte, d 
 		return redemption{}, fmt.Errorf("redeem device code: %w", err)
 	}
 	p.paces.forget(d.Hash)
-	got := redemption{grant: &g, user: standing.User, scopes: scopes}
-	if g.Generation > 0 {
-		got.refresh = p.Tokens.MintRefresh(g.ID, g.Generation, g.Seed, r.Now)
-	}
-	return got, nil
-}
-
-// newGrant is bound to no session: the device is not the browser that approved.
-func (p *Pipeline) newGrant(r *Request, d *store.DeviceCode) store.Grant {
-	g := store.Grant{
-		ID: newID(), UserID: d.UserID, ApplicationUID: d.ApplicationUID, OrganizationID: d.OrganizationID,
-		ClientID: d.ClientID, Scopes: d.Granted, ProviderUID: d.ProviderUID, AuthTime: d.AuthTime, AMR: d.AMR,
-		CreatedAt: r.Now, ExpiresAt: r.Now.Add(accessTTL(r.Client)),
-	}
-	if r.Client.Application.Allows(oauth.RefreshToken) {
-		ceilings := r.Client.Organization.Tokens
-		g.Generation, g.RotatedAt, g.Seed = 1, r.Now, newSeed()
-		g.ExpiresAt = r.Now.Add(ceilings.RefreshAbsolute)
-		g.IdleExpiresAt = earlier(r.Now.Add(ceilings.RefreshIdle), g.ExpiresAt)
-	}
-	return g
-}
-
-func newID() (id [16]byte) {
-	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-	return id
-}
-
-func newSeed() []byte {
-	seed := make([]byte, 32)
-	_, _ = rand.Read(seed) // never fails (crypto/rand)
-	return seed
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
+	return p.redeemed(r, &g, standing, scopes), nil
 }

@@ -8,9 +8,13 @@ package grants
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/clientauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
@@ -22,6 +26,9 @@ import (
 type Store interface {
 	decide.Store
 	DeviceCode(ctx context.Context, hash []byte) (store.DeviceCode, error)
+	AuthorizationCode(ctx context.Context, hash []byte) (store.AuthorizationCode, error)
+	BurnAuthorizationCode(ctx context.Context, hash []byte, at time.Time, ev store.Event) error
+	RedeemAuthorizationCode(ctx context.Context, hash []byte, applicationUID string, now time.Time, g store.Grant, ev store.Event) error
 	ConsumeDeviceCode(ctx context.Context, hash []byte, applicationUID string, now time.Time, g store.Grant, ev store.Event) error
 	RotateGrant(ctx context.Context, id [16]byte, from int64, now, idleExpiresAt time.Time, ev store.Event) error
 	RevokeGrant(ctx context.Context, id [16]byte, at time.Time, reason string, ev store.Event) error
@@ -48,7 +55,8 @@ type Issued struct {
 	Access       tokens.Access
 	AccessToken  string
 	RefreshToken string // empty: none
-	Client       clientauth.Client
+	IDToken      string // empty: none
+	Organization *model.Organization
 	User         *store.User // nil for a machine
 }
 
@@ -69,18 +77,24 @@ func New(issuer string, cache *store.Cache, minter *tokens.Minter, decider *deci
 
 // redemption is what a grant type yields: everything the pipeline needs to mint.
 type redemption struct {
-	grant   *store.Grant // nil: the token is the application's own
-	user    *store.User
-	scopes  oauth.ScopeSet
-	refresh string
+	grant    *store.Grant // nil: the token is the application's own
+	standing decide.Standing
+	scopes   oauth.ScopeSet
+	resource string // empty: the organization's own
+	refresh  string
+	nonce    string
 }
 
 // types are the grant types served, each in the file of its name.
 var types = map[oauth.GrantType]func(*Pipeline, context.Context, *Request) (redemption, error){
+	oauth.AuthorizationCode: (*Pipeline).authorizationCode,
 	oauth.ClientCredentials: (*Pipeline).clientCredentials,
 	oauth.DeviceCode:        (*Pipeline).deviceCode,
 	oauth.RefreshToken:      (*Pipeline).refreshToken,
 }
+
+// Types are the grant types served, in a fixed order.
+func Types() []oauth.GrantType { return slices.Sorted(maps.Keys(types)) }
 
 // Known reads the parameter grant_type, which is looked at before anything else.
 func Known(form url.Values) (oauth.GrantType, error) {
@@ -100,32 +114,56 @@ func (p *Pipeline) Issue(ctx context.Context, g oauth.GrantType, r *Request) (*I
 	if !r.Client.Application.Allows(g) {
 		return nil, oauth.Refuse(oauth.UnauthorizedClient, "the application may not use this grant_type")
 	}
-	if err := p.CheckResource(r.Client, r.Form); err != nil {
-		return nil, err
-	}
 	got, err := types[g](p, ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	issued := &Issued{Client: r.Client, User: got.user, RefreshToken: got.refresh}
-	issued.Access = p.access(r, got)
-	issued.AccessToken = p.Tokens.MintAccess(&issued.Access)
+	client := r.Client
+	if got.grant != nil { // it may work in another organization than the client's own
+		client.Organization = got.standing.Organization
+	}
+	issued := &Issued{Organization: client.Organization, User: got.standing.User, RefreshToken: got.refresh}
+	issued.Access = p.access(r.Now, client, &got)
+	if err := p.mint(issued, client, &got); err != nil {
+		return nil, fmt.Errorf("mint token: %w", err)
+	}
 	return issued, nil
+}
+
+// mint makes the texts of the tokens.
+func (p *Pipeline) mint(i *Issued, c clientauth.Client, got *redemption) (err error) {
+	if !c.Application.JWTAccessTokens {
+		i.AccessToken = p.Tokens.MintAccess(&i.Access)
+	} else if i.AccessToken, err = p.Tokens.MintAccessJWT(&i.Access, subject(c, got), c.Application.ClientID, c.Organization.Slug); err != nil {
+		return err
+	}
+	if got.grant != nil && got.scopes.Has(oauth.OpenID) {
+		i.IDToken, err = p.idToken(i, c, got)
+	}
+	return err
+}
+
+// subject of a machine is its client ID, which is never a person's ID.
+func subject(c clientauth.Client, got *redemption) string {
+	if got.grant == nil {
+		return c.Application.ClientID
+	}
+	return got.grant.UserID
 }
 
 // access is the token that a redemption is worth: never longer than the ceilings allow,
 // nor than the grant lasts.
-func (p *Pipeline) access(r *Request, got redemption) tokens.Access {
+func (p *Pipeline) access(now time.Time, c clientauth.Client, got *redemption) tokens.Access {
 	a := tokens.Access{
-		OrganizationID: r.Client.Organization.ID,
+		OrganizationID: c.Organization.ID,
 		Serial:         tokens.NewSerial(),
-		IssuedAt:       r.Now,
-		ExpiresAt:      r.Now.Add(accessTTL(r.Client)),
+		IssuedAt:       now,
+		ExpiresAt:      now.Add(accessTTL(c)),
 		Scopes:         got.scopes,
-		Audience:       p.audience(r.Client),
+		Audience:       p.audience(c, got.resource),
 	}
 	if got.grant == nil {
-		a.ApplicationUID = r.Client.Application.UID
+		a.ApplicationUID = c.Application.UID
 		return a
 	}
 	a.GrantID = got.grant.ID
@@ -136,7 +174,11 @@ func (p *Pipeline) access(r *Request, got redemption) tokens.Access {
 }
 
 func accessTTL(c clientauth.Client) time.Duration {
-	return min(c.Application.AccessTokenTTL, c.Organization.Tokens.AccessToken)
+	life := min(c.Application.AccessTokenTTL, c.Organization.Tokens.AccessToken)
+	if c.Application.JWTAccessTokens {
+		life = min(life, c.Organization.Tokens.JWTAccessToken)
+	}
+	return life
 }
 
 // parameter returns one that must be there.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/clientauth"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
 )
@@ -30,7 +31,8 @@ type refresh struct {
 	*Request
 	token *tokens.Refresh
 	grant store.Grant
-	fresh bool // grant was read past the cache
+	fresh bool              // grant was read past the cache
+	in    clientauth.Client // the client where the grant works
 }
 
 // refreshToken rotates a refresh token (RFC 6749 section 6, RFC 9700 section 4.14).
@@ -83,18 +85,25 @@ func (u *refresh) redeem(ctx context.Context) (redemption, error) {
 	if err != nil {
 		return redemption{}, err
 	}
-	if !standing.Active() || u.overdue() {
+	if !standing.Active() {
+		return redemption{}, deadRefreshToken
+	}
+	u.in = clientauth.Client{Organization: standing.Organization, Application: standing.Application}
+	if u.overdue() {
 		return redemption{}, deadRefreshToken
 	}
 	if err := u.unused(ctx); err != nil {
 		return redemption{}, err
 	}
-	asked, err := narrowed(u.Client, u.Form.Get("scope"), oauth.NewScopeSet(g.Scopes...))
+	if err := u.sameTarget(u.Request, standing.Organization, g.Resource); err != nil {
+		return redemption{}, err
+	}
+	asked, err := narrowed(u.in, u.Form.Get("scope"), oauth.NewScopeSet(g.Scopes...))
 	if err != nil {
 		return redemption{}, err
 	}
-	got := redemption{grant: g, user: standing.User, scopes: standing.Limit(asked)}
-	if len(got.scopes.Without(protocolScopes)) == 0 {
+	got := redemption{grant: g, standing: standing, scopes: standing.Limit(asked), resource: g.Resource}
+	if Worthless(got.scopes) {
 		return redemption{}, oauth.Refuse(oauth.InvalidScope, "nothing is left of what was granted")
 	}
 	if u.token.Generation == g.Generation {
@@ -109,7 +118,7 @@ func (u *refresh) redeem(ctx context.Context) (redemption, error) {
 // overdue reports whether the refresh token has ended by the ceilings as they are now.
 func (u *refresh) overdue() bool {
 	g, now := &u.grant, u.Now
-	ceilings := u.Client.Organization.Tokens
+	ceilings := u.in.Organization.Tokens
 	return !now.Before(g.IdleExpiresAt) ||
 		!now.Before(g.RotatedAt.Add(ceilings.RefreshIdle)) ||
 		!now.Before(g.CreatedAt.Add(ceilings.RefreshAbsolute)) ||
@@ -135,7 +144,7 @@ func (u *refresh) unused(ctx context.Context) error {
 // rotate moves the grant to the next generation.
 func (u *refresh) rotate(ctx context.Context) error {
 	g := &u.grant
-	idle := earlier(u.Now.Add(u.Client.Organization.Tokens.RefreshIdle), g.ExpiresAt)
+	idle := earlier(u.Now.Add(u.in.Organization.Tokens.RefreshIdle), g.ExpiresAt)
 	ev := event(u.Request, g.UserID, "grant.refreshed", uuid.UUID(g.ID).String())
 	err := u.Store.RotateGrant(ctx, g.ID, g.Generation, u.Now, idle, ev)
 	if errors.Is(err, store.ErrConflict) {

@@ -7,12 +7,16 @@ import (
 	"github.com/gatehouse-dev/gatehouse/server/clientauth"
 )
 
-// protocolScopes steer the protocol and are in no catalogue; of them offline_access alone
-// is served.
-var protocolScopes = oauth.NewScopeSet(oauth.OfflineAccess)
+// protocolScopes steer the protocol and are in no catalogue.
+var protocolScopes = oauth.ProtocolScopes
 
-// Requested reads the parameter scope for a client: what it asks for, with what that
-// implies, all within its ceiling. An omitted scope asks for the whole ceiling and for no
+// Worthless reports whether scopes give nothing: neither access, nor who somebody is.
+func Worthless(scopes oauth.ScopeSet) bool {
+	return !scopes.Has(oauth.OpenID) && len(scopes.Without(protocolScopes)) == 0
+}
+
+// Requested reads the parameter scope for a client in an organization: what it asks for,
+// with what that implies, all within its ceiling there. An omitted scope asks for the whole ceiling and for no
 // scope of the protocol. Scopes of the protocol that the application did not list are
 // dropped; those that are unknown or beyond the ceiling are refused.
 func Requested(c clientauth.Client, raw string) (oauth.ScopeSet, error) {
@@ -21,14 +25,14 @@ func Requested(c clientauth.Client, raw string) (oauth.ScopeSet, error) {
 	case !ok:
 		return nil, oauth.Refuse(oauth.InvalidScope, "scope is malformed")
 	case len(asked) == 0:
-		return c.Application.Scopes, nil
+		return c.Application.ScopesIn(c.Organization), nil
 	}
 	catalogue := asked.Without(protocolScopes)
 	if unknown := c.Organization.Catalogue.Unknown(catalogue); len(unknown) > 0 {
 		return nil, oauth.Refuse(oauth.InvalidScope, "the organization has no such scope"+shown(unknown))
 	}
 	expanded := c.Organization.Catalogue.Expand(catalogue)
-	if beyond := expanded.Without(c.Application.Scopes); len(beyond) > 0 {
+	if beyond := expanded.Without(c.Application.ScopesIn(c.Organization)); len(beyond) > 0 {
 		return nil, oauth.Refuse(oauth.InvalidScope, "beyond what the application may ask for"+shown(beyond))
 	}
 	return expanded.Union(asked.Intersect(c.Application.ProtocolScopes)), nil

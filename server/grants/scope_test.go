@@ -16,9 +16,9 @@ func client(ceiling ...string) clientauth.Client {
 		{Name: "a:write", Includes: oauth.NewScopeSet("a:read", "a:write")},
 		{Name: "b:read", Includes: oauth.NewScopeSet("b:read")},
 	})
+	app := &model.Application{Scopes: oauth.NewScopeSet(ceiling...), ProtocolScopes: oauth.NewScopeSet(oauth.OfflineAccess)}
 	return clientauth.Client{
-		Organization: &model.Organization{Catalogue: catalogue},
-		Application:  &model.Application{Scopes: oauth.NewScopeSet(ceiling...), ProtocolScopes: oauth.NewScopeSet(oauth.OfflineAccess)},
+		Organization: model.Organization{Catalogue: catalogue}.WithMembers([]*model.Application{app}, nil), Application: app,
 	}
 }
 
@@ -38,8 +38,8 @@ func TestWhatIsRequestedIsExpandedAndWithinTheCeiling(t *testing.T) {
 		{client("a:write"), "a:write", "!"}, // what it implies is beyond the ceiling
 		{listed, "b:read", "!"},
 		{listed, "none", "!"},
-		{listed, "openid a:read", "!"},
-		{listed, "groups", "!"},
+		{listed, "openid a:read", "a:read"}, // it lists offline_access alone
+		{listed, "groups", ""},
 		{listed, "a:read\ta:write", "!"},
 	} {
 		got, err := Requested(c.client, c.raw)
@@ -52,7 +52,7 @@ func TestWhatIsRequestedIsExpandedAndWithinTheCeiling(t *testing.T) {
 func TestRefusalsRepeatWhatLooksLikeAScopeOnly(t *testing.T) {
 	c := client("a:read")
 	for raw, want := range map[string]string{
-		"openid":                           "invalid_scope: the organization has no such scope: openid",
+		"adress":                           "invalid_scope: the organization has no such scope: adress",
 		"x:read y:read":                    "invalid_scope: the organization has no such scope: x:read y:read",
 		"a:write":                          "invalid_scope: beyond what the application may ask for: a:write",
 		"gat_0A1b2C3d4E5f":                 "invalid_scope: the organization has no such scope",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -40,8 +41,13 @@ type Accounts interface {
 type Directory struct {
 	accounts Accounts
 	slots    chan struct{} // one for each hash under way: each takes 19 MiB and a core, and half are for the others
+	queue    atomic.Int64  // sign-ins that have a slot or wait for one
 	dummy    string        // what the password of nobody is compared with
 }
+
+// queuePerSlot is how many may wait for each slot. Who comes later would wait for seconds,
+// and hold a place that other requests need; it is better told at once.
+const queuePerSlot = 64
 
 // NewDirectory makes a Directory that computes as many hashes at once as there are cores.
 func NewDirectory(accounts Accounts) *Directory {
@@ -56,9 +62,14 @@ func NewDirectory(accounts Accounts) *Directory {
 // enough for all directories.
 var dummyHash = sync.OnceValue(func() string { return Hash("the password of nobody") })
 
-// SignIn returns the person with this address and password, a *Refusal, ErrBusy when ctx
-// ends first, or a fault of the store. A hash made in another way than today's is replaced.
+// SignIn returns the person with this address and password, a *Refusal, ErrBusy when too
+// many wait already or ctx ends first, or a fault of the store. A hash made in another way
+// than today's is replaced.
 func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password string) (store.User, error) {
+	defer d.queue.Add(-1)
+	if d.queue.Add(1) > int64(cap(d.slots)*(1+queuePerSlot)) {
+		return store.User{}, ErrBusy
+	}
 	u, err := d.find(ctx, email)
 	if err != nil {
 		return store.User{}, fmt.Errorf("find account: %w", err)

@@ -13,14 +13,14 @@ const codesKept = 24 * time.Hour
 const (
 	// What a person approved counts while they may act and their session goes on.
 	insertCode = `INSERT INTO authorization_codes
-		(hash, approval_id, user_id, application_uid, organization_id, client_id, session_id, provider_uid, auth_time, amr,
-		granted, resource, redirect_uri, challenge, nonce, created_at, expires_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
+		(hash, approval_id, user_id, application_uid, organization_id, client_id, session_id, session_ends_at, provider_uid,
+		auth_time, amr, granted, resource, redirect_uri, challenge, nonce, created_at, expires_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
 		WHERE NOT EXISTS (` + disabledAccount + `$3)
-		AND EXISTS (SELECT 1 FROM sessions WHERE id = $7 AND user_id = $3 AND expires_at > $18)`
+		AND EXISTS (SELECT 1 FROM sessions WHERE id = $7 AND user_id = $3 AND expires_at > $19)`
 
-	selectCode = `SELECT hash, approval_id, user_id, application_uid, organization_id, client_id, session_id, provider_uid,
-		auth_time, amr, granted, resource, redirect_uri, challenge, nonce, created_at, expires_at, used_at, grant_id
+	selectCode = `SELECT hash, approval_id, user_id, application_uid, organization_id, client_id, session_id, session_ends_at,
+		provider_uid, auth_time, amr, granted, resource, redirect_uri, challenge, nonce, created_at, expires_at, used_at, grant_id
 		FROM authorization_codes WHERE hash = $1`
 
 	// used_at in the condition makes this a compare-and-swap: of two redemptions of one
@@ -48,7 +48,7 @@ const (
 func (db *DB) CreateAuthorizationCode(ctx context.Context, c AuthorizationCode, remember *Consent, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
 		err := t.one(ErrConflict, insertCode, blob(c.Hash), blob(c.ApprovalID), c.UserID, c.ApplicationUID, c.OrganizationID,
-			c.ClientID, c.SessionID, c.ProviderUID, millis(c.AuthTime), joined(c.AMR), joined(c.Granted), c.Resource,
+			c.ClientID, c.SessionID, millis(c.SessionEndsAt), c.ProviderUID, millis(c.AuthTime), joined(c.AMR), joined(c.Granted), c.Resource,
 			c.RedirectURI, c.Challenge, c.Nonce, millis(c.CreatedAt), millis(c.ExpiresAt), millis(ev.Time))
 		if err != nil {
 			return err
@@ -98,14 +98,15 @@ func (db *DB) RedeemAuthorizationCode(ctx context.Context, hash []byte, applicat
 }
 
 func scanCode(s scanner) (c AuthorizationCode, err error) {
-	var auth, created, expires, used int64
+	var ends, auth, created, expires, used int64
 	var amr, granted string
 	var grant []byte
 	err = s.Scan(&c.Hash, &c.ApprovalID, &c.UserID, &c.ApplicationUID, &c.OrganizationID, &c.ClientID, &c.SessionID,
-		&c.ProviderUID, &auth, &amr, &granted, &c.Resource, &c.RedirectURI, &c.Challenge, &c.Nonce,
+		&ends, &c.ProviderUID, &auth, &amr, &granted, &c.Resource, &c.RedirectURI, &c.Challenge, &c.Nonce,
 		&created, &expires, &used, &grant)
 	c.AMR, c.Granted = words(amr), words(granted)
-	c.AuthTime, c.CreatedAt, c.ExpiresAt, c.UsedAt = moment(auth), moment(created), moment(expires), moment(used)
+	c.SessionEndsAt, c.AuthTime = moment(ends), moment(auth)
+	c.CreatedAt, c.ExpiresAt, c.UsedAt = moment(created), moment(expires), moment(used)
 	copy(c.GrantID[:], grant)
 	return c, err
 }

@@ -1,9 +1,10 @@
 package tokens
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/test/keyringtest"
 )
 
 var algorithms = []string{keyring.RS256, keyring.ES256}
@@ -159,55 +161,214 @@ func TestIDTokenReadsBackAsAHintWhateverTheTime(t *testing.T) {
 	}
 }
 
-// privateKey is the key that signs at noon, for another library: it only signs.
-type privateKey struct{ keyring.SigningKey }
-
-func signingAt(m *Minter, alg string) privateKey {
-	all := m.keys.Load().signing[alg]
-	return privateKey{all.line[all.line.Current(noon)]}
-}
-
-func (k privateKey) Public() *jose.JSONWebKey {
-	return &jose.JSONWebKey{Key: k.Private.Public(), KeyID: k.KID, Algorithm: k.Alg}
-}
-
-func (k privateKey) Algs() []jose.SignatureAlgorithm {
-	return []jose.SignatureAlgorithm{jose.SignatureAlgorithm(k.Alg)}
-}
-
-func (k privateKey) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]byte, error) {
-	return (&signingKey{SigningKey: k.SigningKey}).sign(nil, payload)
-}
-
-// forge signs any header and claims with our own key: what is refused then is refused for
-// what it says.
-func forge(t testing.TB, k privateKey, head, payload string) string {
-	t.Helper()
-	input := encode(head) + "." + encode(payload)
-	signature, err := (&signingKey{SigningKey: k.SigningKey}).sign(nil, []byte(input))
+// A token that another library makes with our keys is as good as ours.
+func TestWhatAnotherLibrarySignsWithOurKeysIsRead(t *testing.T) {
+	keys, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return input + "." + encode(string(signature))
-}
-
-func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-
-func encodeJSON(t testing.TB, v any) string {
-	t.Helper()
-	raw, err := json.Marshal(v)
+	m := NewMinter("https://id.example", keys)
+	for _, alg := range algorithms {
+		payload, err := json.Marshal(idClaims())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := m.ParseIDToken(signedElsewhere(t, keys, alg, typeID, payload))
+		if !ok || *got != (Hint{"u1", "acme.web", noon, noon.Add(10 * time.Minute)}) {
+			t.Errorf("%s: %+v, %t", alg, got, ok)
+		}
+	}
+	want := sample()
+	_, ours := verified(t, m, keyring.ES256, mintJWT(t, m, want))
+	payload, err := json.Marshal(ours)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(raw)
+	got, ok := m.ParseAccess(signedElsewhere(t, keys, keyring.ES256, typeAccess, payload))
+	if !ok {
+		t.Fatal("an access token is refused")
+	}
+	if diff := cmp.Diff(want, *got); diff != "" {
+		t.Error(diff)
+	}
 }
 
-func headOf(k privateKey, kind string) map[string]any {
-	return map[string]any{"alg": k.Alg, "kid": k.KID, "typ": kind}
+func idClaims() map[string]any {
+	return map[string]any{
+		"iss": "https://id.example", "sub": "u1", "aud": "acme.web", "iat": noon.Unix(), "exp": noon.Unix() + 600,
+		"unknown": map[string]any{"sub": "u2"}, "also": []any{"unknown"},
+	}
 }
 
-func with[M ~map[K]V, K comparable, V any](m M, key K, value V) M {
-	changed := maps.Clone(m)
-	changed[key] = value
-	return changed
+func signedElsewhere(t *testing.T, keys *keyring.Keyring, alg, kind string, payload []byte) string {
+	t.Helper()
+	key := jose.JSONWebKey{Key: privateHalf(t, keys, alg), KeyID: keys.SigningKeys(alg)[0].KID}
+	options := (&jose.SignerOptions{}).WithType(jose.ContentType(kind))
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: key}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := s.Sign(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// privateHalf reads a key as it is written: a keyring in use shows it to nobody.
+func privateHalf(t *testing.T, keys *keyring.Keyring, alg string) any {
+	t.Helper()
+	raw, err := keys.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var written map[string]any
+	if err := json.Unmarshal(raw, &written); err != nil {
+		t.Fatal(err)
+	}
+	first := written[strings.ToLower(alg)+"Keys"].([]any)[0].(map[string]any)["key"].(string)
+	pkcs8, err := base64.StdEncoding.DecodeString(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.ParsePKCS8PrivateKey(pkcs8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return private
+}
+
+// JWTs are signed by the key of their time; the one before it verifies on.
+func TestJWTsSurviveTheRotationOfKeys(t *testing.T) {
+	first, err := keyringtest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, m := NewMinter("https://id.example", first), NewMinter("https://id.example", rotated(t, first))
+	for _, alg := range algorithms {
+		early, late := sampleID(), sampleID()
+		early.IssuedAt = noon.Add(-time.Millisecond)
+		for name, c := range map[string]struct {
+			text  string
+			knows bool // the minter that has not read the new key
+		}{
+			"the old key's":                   {mintID(t, before, alg, late), true},
+			"one from before it takes over":   {mintID(t, m, alg, early), true},
+			"one from when it has taken over": {mintID(t, m, alg, late), false},
+		} {
+			if _, ok := m.ParseIDToken(c.text); !ok {
+				t.Errorf("%s: %s is refused", alg, name)
+			}
+			if _, ok := before.ParseIDToken(c.text); ok != c.knows {
+				t.Errorf("%s: %s is read without the new key: %t", alg, name, ok)
+			}
+		}
+	}
+	for _, text := range []string{mintJWT(t, before, sample()), mintJWT(t, m, sample())} {
+		if _, ok := m.ParseAccess(text); !ok {
+			t.Error("an access token is refused")
+		}
+	}
+}
+
+func TestTheKeySetHasNextCurrentAndRetiredKeysUntilTheyProtectNothing(t *testing.T) {
+	first, err := keyringtest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := rotated(t, first)
+	m := NewMinter("https://id.example", second)
+	kids := func(now time.Time) string {
+		var all []string
+		for _, k := range jwks(t, m, now).Keys {
+			if !k.Valid() || !k.IsPublic() || k.Use != "sig" {
+				t.Errorf("key %+v", k)
+			}
+			all = append(all, k.Algorithm+" "+k.KeyID)
+		}
+		return strings.Join(all, "\n")
+	}
+	want := func(rings ...*keyring.Keyring) string {
+		var all []string
+		for _, alg := range algorithms {
+			for _, ring := range rings {
+				line := ring.SigningKeys(alg)
+				all = append(all, alg+" "+line[len(line)-1].KID)
+			}
+		}
+		return strings.Join(all, "\n")
+	}
+	for after, want := range map[time.Duration]string{
+		-keyring.Lead:             want(first, second), // the next key is there at once
+		0:                         want(first, second),
+		keyring.LongestAccess - 1: want(first, second),
+		keyring.LongestAccess:     want(second),
+	} {
+		if got := kids(noon.Add(after)); got != want {
+			t.Errorf("after %v: %s, want %s", after, got, want)
+		}
+	}
+	m.Use(first)
+	if got := kids(noon); got != want(first) {
+		t.Errorf("another keyring is used: %s", got)
+	}
+	for name := range rawKeys(t, m) {
+		if !slices.Contains([]string{"kty", "use", "alg", "kid", "n", "e", "crv", "x", "y"}, name) {
+			t.Errorf("a key has the member %q", name)
+		}
+	}
+}
+
+// rawKeys is every member of every key that is published.
+func rawKeys(t *testing.T, m *Minter) map[string]bool {
+	t.Helper()
+	var set struct{ Keys []map[string]any }
+	if err := json.Unmarshal(m.JWKS(noon), &set); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, key := range set.Keys {
+		for name := range key {
+			names[name] = true
+		}
+	}
+	return names
+}
+
+func BenchmarkMintIDTokenRS256(b *testing.B) { benchmarkMintID(b, keyring.RS256) }
+func BenchmarkMintIDTokenES256(b *testing.B) { benchmarkMintID(b, keyring.ES256) }
+
+func benchmarkMintID(b *testing.B, alg string) {
+	m, id := minter(b), sampleID()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := m.MintIDToken(alg, &id); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkMintAccessJWT(b *testing.B) {
+	m, a := minter(b), sample()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := m.MintAccessJWT(&a, "u1", "acme.web", "acme"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkParseAccessJWT(b *testing.B) {
+	m := minter(b)
+	text := mintJWT(b, m, sample())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := m.ParseAccess(text); !ok {
+			b.Fatal("refused")
+		}
+	}
 }

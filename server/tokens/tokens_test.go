@@ -12,11 +12,12 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/test/keyringtest"
 )
 
 func minter(t testing.TB) *Minter {
 	t.Helper()
-	keys, err := keyring.New(rand.Reader)
+	keys, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func TestEveryAlteredAccessTokenIsRefused(t *testing.T) {
 }
 
 func TestTokensOfOtherKeysAndIssuersAreRefused(t *testing.T) {
-	keys, err := keyring.New(rand.Reader)
+	keys, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func rotated(t *testing.T, old *keyring.Keyring) *keyring.Keyring {
 }
 
 func TestTheNewKeySignsAndTheOldOneStillVerifies(t *testing.T) {
-	first, err := keyring.New(rand.Reader)
+	first, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func TestTheNewKeySignsAndTheOldOneStillVerifies(t *testing.T) {
 }
 
 func TestANextKeyVerifiesButDoesNotSignBeforeItsTime(t *testing.T) {
-	first, err := keyring.New(rand.Reader)
+	first, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func TestANextKeyVerifiesButDoesNotSignBeforeItsTime(t *testing.T) {
 // A retired key has made nothing that outlives the longest access token; what says so
 // is forged with a key that leaked.
 func TestARetiredKeyMakesNoAccessTokensThatLive(t *testing.T) {
-	first, err := keyring.New(rand.Reader)
+	first, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +170,7 @@ func TestARetiredKeyMakesNoAccessTokensThatLive(t *testing.T) {
 }
 
 func TestKeysChangeBetweenTwoUsesAndNeverWithinOne(t *testing.T) {
-	first, err := keyring.New(rand.Reader)
+	first, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +198,7 @@ func TestKeysChangeBetweenTwoUsesAndNeverWithinOne(t *testing.T) {
 }
 
 func TestCompromisedKeysMakeAllTheirTokensDead(t *testing.T) {
-	first, err := keyring.New(rand.Reader)
+	first, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +221,7 @@ func TestCompromisedKeysMakeAllTheirTokensDead(t *testing.T) {
 }
 
 func TestKeyIDDoesNotChooseAnotherKey(t *testing.T) {
-	first, err := keyring.New(rand.Reader)
+	first, err := keyringtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,22 @@ const (
 	Gateway   = "acme.gw"    // Machine, introspects its own tokens only
 	GlobexCLI = "globex.cli" // Device, public, in the other organization
 	GlobexBot = "globex.bot" // Machine, introspects its organization: the other one
+
+	Web    = "acme.web"    // Web, confidential, may do without PKCE
+	Site   = "acme.site"   // Web, confidential, remembers consent
+	SPA    = "acme.spa"    // SPA, public
+	Native = "acme.native" // Native, public, on loopback or by a scheme of its own
+	Abroad = "globex.tool" // Web, confidential, in any organization that admits it: acme does
 )
+
+// Redirect URIs of the clients.
+var Redirects = map[string][]string{
+	Web:    {"https://web.example.com/callback", "https://web.example.com/other?kept=1"},
+	Site:   {"https://site.example.com/callback"},
+	SPA:    {"https://spa.example.com/callback"},
+	Native: {"http://127.0.0.1/callback", "http://[::1]/callback", "com.example.app:/callback"},
+	Abroad: {"https://tool.example.com/callback"},
+}
 
 // Secrets of the confidential clients.
 var Secrets = map[string]string{
@@ -27,6 +43,9 @@ var Secrets = map[string]string{
 	Machine:   "gcs_machine-secret-machine-secret-1",
 	Gateway:   "gcs_gateway-secret-gateway-secret-1",
 	GlobexBot: "gcs_globexbot-secret-globexbot-secret",
+	Web:       "gcs_web-secret-web-secret-web-secret",
+	Site:      "gcs_site-secret-site-secret-site-secret",
+	Abroad:    "gcs_tool-secret-tool-secret-tool-secret",
 }
 
 // People of the world: Ann is a developer at acme and a reader at globex, Bob a reader at
@@ -68,6 +87,7 @@ func Declare(digestKey model.Sensitive) *Declared {
 	ceiling := []string{"org:read", "project:read", "project:write"}
 	device := []oauth.GrantType{oauth.DeviceCode, oauth.RefreshToken}
 	machine := []oauth.GrantType{oauth.ClientCredentials}
+	browser := []oauth.GrantType{oauth.AuthorizationCode, oauth.RefreshToken}
 	for i, a := range []*model.Application{
 		{ClientID: CLI, Type: "Device", GrantTypes: device, Scopes: oauth.NewScopeSet(ceiling...), ProtocolScopes: oauth.NewScopeSet(oauth.OfflineAccess)},
 		{ClientID: OtherCLI, Type: "Device", GrantTypes: device[:1], Scopes: oauth.NewScopeSet(ceiling...)},
@@ -75,10 +95,16 @@ func Declare(digestKey model.Sensitive) *Declared {
 		{ClientID: Machine, Type: "Machine", GrantTypes: machine, Scopes: oauth.NewScopeSet(ceiling...), IntrospectsOrganization: true},
 		{ClientID: Gateway, Type: "Machine", GrantTypes: machine, Scopes: oauth.NewScopeSet(ceiling...)},
 		{ClientID: GlobexCLI, Type: "Device", GrantTypes: device, Scopes: oauth.NewScopeSet(ceiling...)},
+		{ClientID: Web, Type: "Web", GrantTypes: browser, Scopes: oauth.NewScopeSet(ceiling...), ProtocolScopes: oauth.ProtocolScopes, PKCEOptional: true, PostLogoutRedirectURIs: []string{"https://web.example.com/bye"}},
+		{ClientID: Site, Type: "Web", GrantTypes: browser, Scopes: oauth.NewScopeSet(ceiling...), ProtocolScopes: oauth.ProtocolScopes, Consent: model.Consent{Mode: model.ConsentRemember, MaxAge: 30 * 24 * time.Hour}},
+		{ClientID: SPA, Type: "SPA", GrantTypes: browser, Scopes: oauth.NewScopeSet(ceiling...), ProtocolScopes: oauth.ProtocolScopes, AllowedOrigins: []string{"https://spa.example.com"}},
+		{ClientID: Native, Type: "Native", GrantTypes: browser, Scopes: oauth.NewScopeSet(ceiling...), ProtocolScopes: oauth.ProtocolScopes, Consent: model.Consent{Mode: model.ConsentRemember, MaxAge: 30 * 24 * time.Hour}},
+		{ClientID: Abroad, Type: "Web", GrantTypes: browser, Scopes: oauth.NewScopeSet(ceiling...), ProtocolScopes: oauth.ProtocolScopes, AnyOrganization: true, Consent: model.Consent{Mode: model.ConsentSkip}},
 		{ClientID: GlobexBot, Type: "Machine", GrantTypes: machine, Scopes: oauth.NewScopeSet(ceiling...), IntrospectsOrganization: true},
 	} {
-		a.UID = "5f0e8a0e-0000-4000-8000-0000000001" + string("abcdef"[i/6]) + string("0123456"[i])
-		a.DisplayName, a.AccessTokenTTL = a.ClientID, 15*time.Minute
+		a.UID = fmt.Sprintf("5f0e8a0e-0000-4000-8000-0000000001%02x", i)
+		a.DisplayName, a.AccessTokenTTL, a.IDTokenAlg = a.ClientID, 15*time.Minute, "ES256"
+		a.Declared, a.RedirectURIs = a.Scopes, Redirects[a.ClientID]
 		if secret, ok := Secrets[a.ClientID]; ok {
 			a.Secrets = []model.SecretDigest{digestKey.Digest([]byte(secret))}
 		}
@@ -97,7 +123,8 @@ func (d *Declared) organization(slug, id string) {
 	d.Organizations[slug] = &model.Organization{
 		ID: id, Slug: slug, DisplayName: strings.ToUpper(slug[:1]) + slug[1:], Catalogue: catalogue,
 		CreatedAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Providers: []*model.Provider{d.Local},
-		Tokens: model.TokenCeilings{AccessToken: time.Hour, RefreshIdle: 24 * time.Hour, RefreshAbsolute: 72 * time.Hour},
+		Tokens:   model.TokenCeilings{AccessToken: time.Hour, RefreshIdle: 24 * time.Hour, RefreshAbsolute: 72 * time.Hour, JWTAccessToken: 10 * time.Minute},
+		External: model.ExternalApplications{ClientIDs: []string{Abroad}},
 	}
 }
 

@@ -11,6 +11,7 @@ CREATE TABLE authorization_codes (
 	organization_id TEXT    NOT NULL,
 	client_id       TEXT    NOT NULL,
 	session_id      TEXT    NOT NULL,
+	session_ends_at INTEGER NOT NULL,
 	provider_uid    TEXT    NOT NULL,
 	auth_time       INTEGER NOT NULL,
 	amr             TEXT    NOT NULL,

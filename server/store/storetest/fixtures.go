@@ -78,7 +78,7 @@ func GrantOf(u store.User) store.Grant {
 func CodeOf(s store.Session) store.AuthorizationCode {
 	return store.AuthorizationCode{
 		Hash: bytes(32), ApprovalID: bytes(16), UserID: s.UserID, ApplicationUID: Application, OrganizationID: "org_1",
-		ClientID: "web", SessionID: s.ID, ProviderUID: s.ProviderUID, AuthTime: s.AuthTime, AMR: []string{"pwd"},
+		ClientID: "web", SessionID: s.ID, SessionEndsAt: s.ExpiresAt, ProviderUID: s.ProviderUID, AuthTime: s.AuthTime, AMR: []string{"pwd"},
 		Granted: []string{"openid", "org:read"}, Resource: "https://api.example.com", RedirectURI: "https://app.example.com/cb",
 		Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Nonce: "n-0S6_WzA2Mj", CreatedAt: Noon,
 		ExpiresAt: Noon.Add(time.Minute),

@@ -1,0 +1,154 @@
+package server
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/authorization"
+	"github.com/gatehouse-dev/gatehouse/server/pages"
+	"github.com/gatehouse-dev/gatehouse/server/sessions"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+// endSessionPath is the end session endpoint, as it is linked to.
+const endSessionPath = "/oauth/logout/"
+
+const endSessionForm = "end session"
+
+// farewell is a request to sign somebody out (OpenID Connect RP-Initiated Logout section 2).
+type farewell struct {
+	query url.Values
+	app   *model.Application // who asks; nil: nobody says, or it is not served
+	// subject is whom the application means, by an ID token that it was given; empty: it
+	// does not say, so the person is asked (ASVS 10.6.2).
+	subject string
+	back    string // where to go afterwards; empty: nowhere
+}
+
+// readFarewell refuses what may not be done; nothing is ever sent to an address that the
+// application did not register (RFC 9700 section 4.11).
+func (s *Server) readFarewell(r *request, query url.Values) (*farewell, error) {
+	for _, values := range query {
+		if len(values) > 1 {
+			return nil, oauth.Refuse(oauth.InvalidRequest, "a parameter is there more than once")
+		}
+	}
+	f := &farewell{query: query}
+	id := query.Get("client_id")
+	if text := query.Get("id_token_hint"); text != "" {
+		hint, ok := s.tokens.ParseIDToken(text)
+		if !ok || id != "" && id != hint.Audience {
+			return nil, oauth.Refuse(oauth.InvalidRequest, "id_token_hint is no ID token that this application was given")
+		}
+		id, f.subject = hint.Audience, hint.Subject
+	}
+	if o, app := r.Application(id); app != nil && !o.Suspended && app.Served(r.now) {
+		f.app = app
+	}
+	back := query.Get("post_logout_redirect_uri")
+	if back == "" {
+		return f, nil
+	}
+	if f.app == nil || !slices.Contains(f.app.PostLogoutRedirectURIs, back) {
+		return nil, oauth.Refuse(oauth.InvalidRequest, "post_logout_redirect_uri is not one that the application registered")
+	}
+	f.back = back
+	if state := query.Get("state"); state != "" {
+		separator := "?"
+		if strings.Contains(back, "?") {
+			separator = "&"
+		}
+		f.back += separator + url.Values{"state": {state}}.Encode()
+	}
+	return f, nil
+}
+
+// showEndSession signs out whom an application means, or asks.
+func (s *Server) showEndSession(r *request) (answer, error) {
+	f, err := s.readFarewell(r, r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	session, err := s.session(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case session == nil:
+		return f.done(nil), nil
+	case f.subject == session.UserID:
+		return s.endSession(r, session, f)
+	}
+	form := s.sessions.Form(session)
+	p := pages.EndSessionPage{Viewer: *s.viewer(session), Fields: hidden(f.query), Token: form.Token(endSessionForm, f.query.Encode())}
+	if f.app != nil {
+		p.Application = cmp.Or(f.app.DisplayName, f.app.ClientID)
+	}
+	return page{html: pages.EndSession(p), leadsTo: f.target()}, nil
+}
+
+// endSessionByPost takes the answer of our own page. Any other post is an application's
+// (OpenID Connect RP-Initiated Logout section 2): the same by GET.
+func (s *Server) endSessionByPost(r *request) (answer, error) {
+	if !r.form.Has("decision") {
+		query := r.form.Encode()
+		if len(query) > longestRequest {
+			return nil, oauth.Refuse(oauth.InvalidRequest, "the request is too long")
+		}
+		return redirect{to: endSessionPath + "?" + query}, nil
+	}
+	token, decision := r.form.Get("token"), r.form.Get("decision")
+	r.form.Del("token")
+	r.form.Del("decision")
+	f, err := s.readFarewell(r, r.form)
+	if err != nil {
+		return nil, err
+	}
+	session, err := s.session(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case session == nil:
+		return f.done(nil), nil
+	case !s.sessions.Form(session).Made(token, endSessionForm, f.query.Encode()):
+		return nil, staleForm()
+	case decision != "signout":
+		return redirect{to: homePath}, nil
+	}
+	return s.endSession(r, session, f)
+}
+
+func (s *Server) endSession(r *request, session *sessions.Session, f *farewell) (answer, error) {
+	ev := store.Event{
+		Time: r.now, Actor: session.UserID, Action: "session.ended", Target: session.ID,
+		IP: r.ip.String(), RequestID: r.id, Outcome: "ok", Reason: "signed out by an application",
+	}
+	if f.app != nil {
+		ev.ApplicationUID = f.app.UID
+	}
+	cookie, err := s.sessions.End(r.Context(), session, ev)
+	if err != nil {
+		return nil, err
+	}
+	return f.done([]*http.Cookie{cookie}), nil
+}
+
+// done goes where the application wants, or says that the person is signed out.
+func (f *farewell) done(cookies []*http.Cookie) answer {
+	if f.back == "" {
+		return redirect{to: "/logout/", cookies: cookies}
+	}
+	return redirect{to: f.back, cookies: cookies}
+}
+
+// target is what the page's policy names of where its form leads; empty: nowhere else.
+func (f *farewell) target() string {
+	if f.back == "" {
+		return ""
+	}
+	return authorization.Target(f.back)
+}
