@@ -124,14 +124,10 @@ func apply(ctx context.Context, cluster kube.Client, secret string) error {
 
 // changeRole gives the machine client's Role one scope more and one less, in turn.
 func (w *world) changeRole(ctx context.Context, cluster kube.Client) ([]time.Duration, error) {
-	var token struct {
-		Access string `json:"access_token"`
-	}
-	credentials := url.Values{"grant_type": {"client_credentials"}}
-	if err := w.call(post(w.URL+"/oauth/token/", credentials, "acme.ci", w.secret), &token); err != nil {
+	token, err := redeem(post(w.URL+"/oauth/token/", url.Values{"grant_type": {"client_credentials"}}, "acme.ci", w.secret), false, send)
+	if err != nil {
 		return nil, err
 	}
-	w.accessToken = token.Access
 	var times []time.Duration
 	for i := range roleChanges {
 		want, scopes := "org:read project:read", `["org:read","project:write"]`
@@ -144,7 +140,7 @@ func (w *world) changeRole(ctx context.Context, cluster kube.Client) ([]time.Dur
 			return nil, err
 		}
 		changed := time.Now()
-		if err := w.untilScope(want); err != nil {
+		if err := w.untilScope(token.Access, want); err != nil {
 			return nil, err
 		}
 		times = append(times, time.Since(changed))
@@ -152,9 +148,9 @@ func (w *world) changeRole(ctx context.Context, cluster kube.Client) ([]time.Dur
 	return times, nil
 }
 
-func (w *world) untilScope(want string) error {
+func (w *world) untilScope(token, want string) error {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		r := post(w.URL+"/oauth/introspect/", url.Values{"token": {w.accessToken}}, "acme.ci", w.secret)
+		r := post(w.URL+"/oauth/introspect/", url.Values{"token": {token}}, "acme.ci", w.secret)
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
 			return err

@@ -1,9 +1,12 @@
 // Command bench measures the budgets of docs/performance.md: server CPU seconds per 1,000
-// operations at concurrency 16, next to a bare net/http handler in the same run, so that
-// the figures mean the same on a noisy machine. It starts what it measures on loopback,
-// and stops it again.
+// operations at concurrency 16, next to a bare net/http handler and to other servers in
+// the same run, so that the figures mean the same on a noisy machine. It starts what it
+// measures on loopback, and stops it again.
 //
-//	go run ./test/bench [-for 3s] [-rounds 3] [-only refresh]
+//	go run ./test/bench [-for 3s] [-rounds 3] [-only refresh] [-peers=false]
+//	go run ./test/bench -load 10m
+//
+// Start reading at budgets in subjects.go: one line an operation.
 package main
 
 import (
@@ -21,16 +24,23 @@ const concurrency = 16
 func main() {
 	bare := flag.Bool("bare", false, "be the bare handler (used by bench itself)")
 	length := flag.Duration("for", 3*time.Second, "length of one measurement")
-	rounds := flag.Int("rounds", 3, "measurements of each operation, bare handler in between")
+	rounds := flag.Int("rounds", 3, "measurements of each operation, all servers in turn; the median counts")
 	only := flag.String("only", "", "measure only operations whose name contains this, or compile, or cluster")
+	peers := flag.Bool("peers", true, "measure oidc-provider and zitadel/oidc as well")
+	load := flag.Duration("load", 0, "instead, load one Gatehouse with all operations for so long, and watch its memory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var err error
-	if *bare {
+	switch {
+	case *rounds < 1 || *length <= 0 || *load < 0:
+		err = fmt.Errorf("-rounds %d -for %s -load %s: must be positive", *rounds, *length, *load)
+	case *bare:
 		err = serveBare(ctx)
-	} else {
-		err = measureAll(ctx, *length, *rounds, *only)
+	case *load > 0:
+		err = loadMixed(ctx, *load)
+	default:
+		err = measureAll(ctx, paired{*length, *rounds, *peers, func(name string) bool { return strings.Contains(name, *only) }}, *only)
 	}
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -39,17 +49,16 @@ func main() {
 }
 
 // measureAll prints one table after another; a part that fails ends the run.
-func measureAll(ctx context.Context, length time.Duration, rounds int, only string) error {
-	wanted := func(name string) bool { return strings.Contains(name, only) }
+func measureAll(ctx context.Context, how paired, only string) error {
 	if only != "compile" && only != "cluster" {
-		if err := measureOperations(ctx, length, rounds, wanted); err != nil {
+		if err := measureOperations(ctx, how); err != nil {
 			return err
 		}
 	}
-	if wanted("compile") {
+	if how.wanted("compile") {
 		measureCompile()
 	}
-	if wanted("cluster") {
+	if how.wanted("cluster") {
 		return measureCluster(ctx)
 	}
 	return nil

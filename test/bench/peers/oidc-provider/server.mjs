@@ -38,6 +38,7 @@ const provider = new Provider(issuer, {
   }),
   pkce: { required: () => true },
   rotateRefreshToken: () => true,
+  issueRefreshToken: (_ctx, client, code) => client.grantTypeAllowed('refresh_token') && !code.scopes.has('openid'),
   ttl: {
     AccessToken: 3600, ClientCredentials: 3600, AuthorizationCode: 60, DeviceCode: 600, IdToken: 600,
     RefreshToken: 86400, Interaction: 3600, Session: 86400, Grant: 86400,
