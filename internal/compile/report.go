@@ -119,7 +119,8 @@ func compareReports(a, b *Report) int {
 	}
 	// No cluster has two objects of one UID; their order must not depend on the Input's.
 	return cmp.Or(cmp.Compare(a.Generation, b.Generation), cmp.Compare(len(a.Findings), len(b.Findings)),
-		strings.Compare(fmt.Sprint(a.Findings), fmt.Sprint(b.Findings)))
+		strings.Compare(fmt.Sprint(a.Findings), fmt.Sprint(b.Findings)),
+		strings.Compare(fmt.Sprint(a.Weak, a.Suspended, a.NextBounds), fmt.Sprint(b.Weak, b.Suspended, b.NextBounds)))
 }
 
 func compareObjects(a, b model.ObjectID) int {

@@ -17,11 +17,15 @@ import (
 // that resolve and that do not, values that are right and that are wrong.
 var (
 	namespaces = []string{"acme", "globex", "shop", "gatehouse-system", ""}
-	scopeNames = []string{"org:read", "org:admin", "project:write", "billing:read", "billing:admin", "no:such", "openid", "offline_access"}
+	scopeNames = []string{"org:read", "org:admin", "project:write", "billing:read", "billing:admin", "no:such", "openid", "groups", "offline_access"}
 	moments    = []string{"", "", "2026-01-01T00:00:00Z", "2027-01-31T00:00:00+02:00", "2027-02-30T00:00:00Z", "never"}
 	durations  = []string{"", "", "5m", "1h", "5s", "100h", "soon"}
 	addresses  = []string{"ann@acme.com", "Ann@ACME.com", "bob@globex.com", "ann"}
 	names      = []string{"a", "b", "c", "acme", "globex"}
+	redirects  = []string{"https://a.example/cb", "https://a.example:8443/cb", "http://localhost:3000/cb", "http://127.0.0.1/cb", "com.example.a:/cb", "https://a.example/cb#", "javascript:x", "*"}
+	origins    = []string{"https://a.example", "http://localhost:3000", "https://a.example/", "null", "*"}
+	audiences  = []string{"https://api.example", "urn:example:api", "https://auth.example.com/x", "api"}
+	clientIDs  = []string{"acme.tool", "globex.tool", "acme.acme.a", "globex.globex.b", "Not an ID"}
 )
 
 const knownSecret = "a-secret-that-nobody-may-ever-print-0123"
@@ -91,7 +95,14 @@ func drawOrganization(t *rapid.T) *v1alpha1.Organization {
 		o.Spec.Login = &v1alpha1.Login{AuthProviders: []v1alpha1.ObjectReference{drawRef(t)}}
 	}
 	if rapid.Bool().Draw(t, "tokens") {
-		o.Spec.Tokens = &v1alpha1.TokenCeilings{AccessTokenTTL: v1alpha1.Duration(pick(t, durations, "ceiling"))}
+		o.Spec.Tokens = &v1alpha1.TokenCeilings{
+			AccessTokenTTL: v1alpha1.Duration(pick(t, durations, "ceiling")), JWTAccessTokenTTL: v1alpha1.Duration(pick(t, durations, "JWT ceiling")),
+		}
+	}
+	if rapid.Bool().Draw(t, "external") {
+		o.Spec.ExternalApplications = &v1alpha1.ExternalApplications{
+			From: pick(t, []string{"None", "All", "List", "List", "Friends"}, "external from"), ClientIDs: list[v1alpha1.ForeignClientID](t, clientIDs, 2, "external IDs"),
+		}
 	}
 	return o
 }
@@ -101,16 +112,23 @@ func drawApplication(t *rapid.T) *v1alpha1.ApiApplication {
 	a.Spec = v1alpha1.ApiApplicationSpec{
 		OrganizationRef: drawRef(t),
 		ClientID:        pick(t, []string{"", "", "acme.tool", "globex.tool", "acme.a.b"}, "client ID"),
-		Type:            pick(t, []string{"Device", "Device", "Machine", "Web"}, "type"),
-		GrantTypes:      list[v1alpha1.GrantTypeName](t, []string{"device_code", "refresh_token", "client_credentials", "implicit"}, 2, "grant"),
+		Type:            pick(t, []string{"Device", "Device", "Machine", "Web", "SPA", "Native", "Toaster"}, "type"),
+		GrantTypes:      list[v1alpha1.GrantTypeName](t, []string{"authorization_code", "device_code", "refresh_token", "client_credentials", "implicit"}, 2, "grant"),
 		Scopes:          list[v1alpha1.ApplicationScope](t, scopeNames, 3, "scope"),
 		Introspection:   pick(t, []string{"", "Own", "Organization", "All"}, "introspection"),
 		ExpiresAt:       v1alpha1.Timestamp(pick(t, moments, "expiresAt")),
 		Suspend:         rapid.IntRange(0, 5).Draw(t, "suspend") == 0,
 	}
-	if rapid.Bool().Draw(t, "tokens") {
-		a.Spec.Tokens = &v1alpha1.ApplicationTokens{AccessTokenTTL: v1alpha1.Duration(pick(t, durations, "ttl"))}
+	if rapid.IntRange(0, 3).Draw(t, "default grants") == 0 {
+		a.Spec.GrantTypes = nil
 	}
+	if rapid.Bool().Draw(t, "tokens") {
+		a.Spec.Tokens = &v1alpha1.ApplicationTokens{
+			AccessTokenTTL: v1alpha1.Duration(pick(t, durations, "ttl")), Format: pick(t, []string{"", "Opaque", "JWT", "JWT", "PASETO"}, "format"),
+			IDTokenSigningAlg: pick(t, []string{"", "RS256", "ES256", "none"}, "alg"),
+		}
+	}
+	drawFlow(t, &a.Spec)
 	if rapid.Bool().Draw(t, "credentials") {
 		a.Spec.Credentials = &v1alpha1.Credentials{Source: pick(t, []string{"None", "FromSecret", "Generated"}, "source")}
 		if rapid.IntRange(0, 4).Draw(t, "from") > 0 {
@@ -118,6 +136,24 @@ func drawApplication(t *rapid.T) *v1alpha1.ApiApplication {
 		}
 	}
 	return a
+}
+
+// drawFlow draws where codes go, who is asked, and for whom tokens are.
+func drawFlow(t *rapid.T, spec *v1alpha1.ApiApplicationSpec) {
+	spec.RedirectURIs = list[v1alpha1.RedirectURI](t, redirects, 3, "redirect")
+	spec.PostLogoutRedirectURIs = list[v1alpha1.RedirectURI](t, redirects, 1, "post-logout redirect")
+	spec.AllowedOrigins = list[v1alpha1.WebOrigin](t, origins, 2, "origin")
+	spec.Audiences = list[v1alpha1.Audience](t, audiences, 2, "audience")
+	spec.Resources = list[v1alpha1.Audience](t, audiences, 2, "resource")
+	spec.OrganizationAccess = pick(t, []string{"", "Owner", "Selected", "Selected", "Any"}, "organization access")
+	if rapid.Bool().Draw(t, "consent") {
+		spec.Consent = &v1alpha1.Consent{
+			Mode: pick(t, []string{"", "Explicit", "Remember", "Skip", "Never"}, "mode"), MaxAge: v1alpha1.Duration(pick(t, durations, "maxAge")),
+		}
+	}
+	if rapid.Bool().Draw(t, "security") {
+		spec.Security = &v1alpha1.ApplicationSecurity{PKCE: pick(t, []string{"", "Required", "Optional", "Never"}, "pkce")}
+	}
 }
 
 func drawRole(t *rapid.T) *v1alpha1.Role {
@@ -189,6 +225,7 @@ func several[T any](t *rapid.T, most int, label string, draw func(*rapid.T) *T) 
 func drawInput(t *rapid.T) compile.Input {
 	in := compile.Input{
 		SystemNamespace: "gatehouse-system", DigestKey: model.NewSensitive(knownSecret), AnySlug: rapid.Bool().Draw(t, "any slug"),
+		Issuer: pick(t, []string{"", "https://auth.example.com"}, "issuer"), Dev: rapid.Bool().Draw(t, "dev"),
 		Organizations: several(t, 4, "organizations", drawOrganization),
 		Applications:  several(t, 6, "applications", drawApplication),
 		Roles:         several(t, 6, "roles", drawRole),

@@ -35,6 +35,7 @@ func (o *Organization) only(next *Organization) *Organization {
 		RefreshIdle:     min(o.Tokens.RefreshIdle, next.Tokens.RefreshIdle),
 		RefreshAbsolute: min(o.Tokens.RefreshAbsolute, next.Tokens.RefreshAbsolute),
 	}
+	kept.Catalogue = o.Catalogue.only(next.Catalogue)
 	kept.External = o.External.only(next.External)
 	var applications []*Application
 	for a := range o.Applications() {
@@ -110,10 +111,40 @@ func inBoth(old, next []string) []string {
 	return slices.DeleteFunc(slices.Clone(old), func(s string) bool { return !slices.Contains(next, s) })
 }
 
+// sameProviders keeps those that are in both, with the stricter rules of the two.
 func sameProviders(old, next []*Provider) []*Provider {
-	return slices.DeleteFunc(slices.Clone(old), func(p *Provider) bool {
-		return !slices.ContainsFunc(next, func(n *Provider) bool { return n.UID == p.UID })
-	})
+	var kept []*Provider
+	for _, p := range old {
+		i := slices.IndexFunc(next, func(n *Provider) bool { return n.UID == p.UID && n.Type == p.Type })
+		if i < 0 {
+			continue
+		}
+		if n := next[i]; p.Local != nil && n.Local != nil && *n.Local != *p.Local {
+			stricter := *p
+			stricter.Local = &LocalPolicy{
+				MinLength:   max(p.Local.MinLength, n.Local.MinLength),
+				CheckCommon: p.Local.CheckCommon || n.Local.CheckCommon,
+			}
+			p = &stricter
+		}
+		kept = append(kept, p)
+	}
+	return kept
+}
+
+// only is the scopes that both have, each with what it includes in both.
+func (c *Catalogue) only(next *Catalogue) *Catalogue {
+	if c == next || c == nil || next == nil {
+		return c
+	}
+	var kept []Scope
+	for _, s := range c.Scopes {
+		if n, ok := next.Scope(s.Name); ok {
+			s.Includes = s.Includes.Intersect(n.Includes)
+			kept = append(kept, s)
+		}
+	}
+	return NewCatalogue(kept)
 }
 
 // sameHoldings keeps the roles that are in both, as far as both go.
