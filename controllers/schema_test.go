@@ -31,6 +31,8 @@ var rulesTripped = []struct {
 	{kindOrganization, "spec.allowedNamespaces.apiApplications.selector.matchExpressions.values", "", `{slug: acme, allowedNamespaces: {apiApplications: {from: Selector, selector: {matchExpressions: [{key: team, operator: In}]}}}}`, ""},
 	{kindOrganization, "spec.allowedNamespaces.roles.selector", "", `{slug: acme, allowedNamespaces: {roles: {from: Selector}}}`, ""},
 	{kindOrganization, "spec.allowedNamespaces.roles.selector.matchExpressions.values", "", `{slug: acme, allowedNamespaces: {roles: {from: Selector, selector: {matchExpressions: [{key: team, operator: Exists, values: [a]}]}}}}`, ""},
+	{kindOrganization, "spec.externalApplications.clientIDs", "", `{slug: acme, externalApplications: {from: List}}`, ""},
+	{kindOrganization, "spec.externalApplications.clientIDs", "", `{slug: acme, externalApplications: {from: All, clientIDs: [globex.dashboard]}}`, ""},
 
 	{kindApplication, "", "a.b", `{organizationRef: {name: acme}, type: Device, scopes: ["org:read"]}`, ""},
 	{kindApplication, "spec.organizationRef", "", `{organizationRef: {name: acme}, type: Device, scopes: ["org:read"]}`, `{organizationRef: {name: other}, type: Device, scopes: ["org:read"]}`},

@@ -59,6 +59,24 @@ func TestTheReasonOfReadyIsThatOfTheFirstCauseThatIsNot(t *testing.T) {
 	}
 }
 
+func TestAServedWeaknessIsSaidAndReadyStays(t *testing.T) {
+	r := compile.Report{Weak: []compile.Finding{{Reason: v1alpha1.ReasonLoopbackRedirect, Field: "spec.redirectURIs", Message: "spec.redirectURIs: on loopback"}}}
+	conditions := r.Conditions(published, noon)
+	want := metav1.Condition{Type: v1alpha1.Insecure, Status: metav1.ConditionTrue, Reason: "LoopbackRedirect", Message: "spec.redirectURIs: on loopback"}
+	if ready := conditions[3]; ready.Status != metav1.ConditionTrue {
+		t.Errorf("%+v", ready)
+	}
+	if diff := cmp.Diff([]metav1.Condition{want}, conditions[4:]); diff != "" {
+		t.Error(diff)
+	}
+	r.NotServed, r.Findings = true, findings(true, v1alpha1.ReasonInvalidSpec).Findings
+	for _, c := range r.Conditions(published, noon) {
+		if c.Type == v1alpha1.Insecure {
+			t.Error("what is not served is called insecure")
+		}
+	}
+}
+
 func findings(notServed bool, reasons ...v1alpha1.Reason) compile.Report {
 	r := compile.Report{NotServed: notServed}
 	for _, reason := range reasons {
