@@ -1,9 +1,12 @@
-// Package keyringtest makes keyrings for tests. All secrets are new but the signing keys, which
-// are the same for the whole process: to make an RSA key takes longer than most tests.
+// Package keyringtest makes keyrings for tests. All keys are new but the RSA key, which is
+// the same for the whole process: to make one takes longer than most tests.
 package keyringtest
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -34,12 +37,20 @@ func New() (*keyring.Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the first keyring: %w", err)
 	}
+	signing, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(signing)
+	if err != nil {
+		return nil, err
+	}
 	raw, err := json.Marshal(map[string]any{
 		"installation": uuid.NewString(),
 		"root":         secret(),
 		"tokenKeys":    [][]byte{secret()},
 		"rs256Keys":    written["rs256Keys"],
-		"es256Keys":    written["es256Keys"],
+		"es256Keys":    []map[string]any{{"key": pkcs8}},
 	})
 	if err != nil {
 		return nil, err
