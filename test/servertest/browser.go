@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -44,7 +45,7 @@ func (b *Browser) SignIn(t testing.TB, person store.User) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookie, err := manager.Begin(context.Background(), b.with(b.Request(t, http.MethodGet, "/", "")), b.Now(), sessions.SignIn{
+	cookie, err := manager.Begin(context.Background(), b.With(b.Request(t, http.MethodGet, "/", "")), b.Now(), sessions.SignIn{
 		User: person, ProviderUID: b.Declared.Local.UID, IP: "192.0.2.7", UserAgent: "test",
 	})
 	if err != nil {
@@ -53,7 +54,11 @@ func (b *Browser) SignIn(t testing.TB, person store.User) {
 	b.cookies[cookie.Name] = cookie
 }
 
-func (b *Browser) with(r *http.Request) *http.Request {
+// Copy is the same browser in another hand: what one is told the other does not hear of.
+func (b *Browser) Copy() *Browser { return &Browser{b.World, maps.Clone(b.cookies)} }
+
+// With adds the browser's cookies to a request.
+func (b *Browser) With(r *http.Request) *http.Request {
 	for _, c := range b.cookies {
 		r.AddCookie(c)
 	}
@@ -70,7 +75,7 @@ func (b *Browser) Visit(t testing.TB, path string) Answer {
 func (b *Browser) Send(t testing.TB, method, path string, form url.Values) Answer {
 	t.Helper()
 	path = strings.TrimPrefix(path, b.HTTP.URL)
-	a := b.Do(t, b.with(b.Request(t, method, path, form.Encode())))
+	a := b.Do(t, b.With(b.Request(t, method, path, form.Encode())))
 	for _, c := range (&http.Response{Header: a.Header}).Cookies() {
 		if b.cookies[c.Name] = c; c.MaxAge < 0 {
 			delete(b.cookies, c.Name)
