@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// redirectURI is where codes are sent; nobody listens there, the codes are read from the
-// redirect.
-const redirectURI = "http://127.0.0.1:1/callback"
+// redirectURI is where codes are sent: nobody goes there, they are read from the redirect.
+const redirectURI = "https://app.example.com/callback"
 
 // The example of RFC 7636 appendix B: the same proof for every flow costs a server no less.
 const (

@@ -16,59 +16,19 @@ import (
 	"github.com/gatehouse-dev/gatehouse/test/process"
 )
 
+const authorizePath = "/oauth/authorize/"
+
 // world is a Gatehouse under measurement, with what its operations need.
 type world struct {
 	*process.Process
 	dir           string                   // of its state
 	metrics       string                   // URL
-	secret        string                   // of the machine client
+	secret        string                   // of every confidential client
 	accessToken   atomic.Pointer[string]   // of a person
+	openIDToken   atomic.Pointer[string]   // of a person, an access token for userinfo
 	refreshTokens [concurrency]string      // of a person, one a worker
+	cookies       [concurrency]string      // of a session, one a worker
 	deviceCodes   atomic.Pointer[[]string] // pending, plenty
-}
-
-// declarations are one organization with a command line tool and a machine client.
-func declarations(secret string) string {
-	return strings.ReplaceAll(`
-apiVersion: auth.gatehouse.dev/v1alpha1
-kind: Organization
-metadata: {name: acme, namespace: acme}
-spec: {slug: acme}
----
-apiVersion: auth.gatehouse.dev/v1alpha1
-kind: ApiApplication
-metadata: {name: cli, namespace: acme}
-spec: {organizationRef: {name: acme}, clientID: acme.cli, type: Device, scopes: ["org:read", "project:write"]}
----
-apiVersion: auth.gatehouse.dev/v1alpha1
-kind: ApiApplication
-metadata: {name: ci, namespace: acme}
-spec:
-  organizationRef: {name: acme}
-  clientID: acme.ci
-  type: Machine
-  introspection: Organization
-  scopes: ["org:read", "project:read"]
-  credentials: {source: FromSecret, fromSecret: {name: ci, key: client-secret}}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: ci, namespace: acme, labels: {auth.gatehouse.dev/secret: input}}
-stringData: {client-secret: "SECRET"}
----
-apiVersion: auth.gatehouse.dev/v1alpha1
-kind: Role
-metadata: {name: developer, namespace: acme}
-spec:
-  organizationRef: {name: acme}
-  rules: [{scopes: ["org:read", "project:write"]}]
-  subjects: [{kind: User, name: demo@example.com}, {kind: ApiApplication, name: ci}]
----
-apiVersion: auth.gatehouse.dev/v1alpha1
-kind: AuthProvider
-metadata: {name: local, namespace: gatehouse-system}
-spec: {type: Local}
-`, "SECRET", secret)
 }
 
 // startWorld builds Gatehouse and starts it on the declarations, with its state in dir.
@@ -104,13 +64,16 @@ func startWorld(ctx context.Context, dir string) (*world, *subject, error) {
 	return w, s, nil
 }
 
-// prepare signs the demo person in, and gets a grant for every worker.
+// prepare signs the demo person in for every worker, and gets each a grant.
 func (w *world) prepare(ctx context.Context) error {
 	password, err := w.DemoPassword(ctx)
 	if err != nil {
 		return err
 	}
-	browser := person.New()
+	here, err := url.Parse(w.URL + authorizePath)
+	if err != nil {
+		return err
+	}
 	for worker := range concurrency {
 		var device struct {
 			DeviceCode string `json:"device_code"`
@@ -123,6 +86,7 @@ func (w *world) prepare(ctx context.Context) error {
 		if err := json.Unmarshal(a.body, &device); err != nil {
 			return err
 		}
+		browser := person.New()
 		if err := browser.Approve(ctx, device.Complete, "demo@example.com", password); err != nil {
 			return err
 		}
@@ -132,8 +96,11 @@ func (w *world) prepare(ctx context.Context) error {
 		}
 		w.accessToken.Store(&token.Access)
 		w.refreshTokens[worker] = token.Refresh
+		for _, c := range browser.Cookies(here) {
+			w.cookies[worker] += c.Name + "=" + c.Value + "; "
+		}
 	}
-	return nil
+	return w.codeFlow("acme.web")(0, send)
 }
 
 func (w *world) deviceRequest() *http.Request {
@@ -158,18 +125,56 @@ func (w *world) pollFor(code string) *http.Request {
 
 // operations are the hot paths.
 func (w *world) operations() map[string]operation {
+	read := func(path string) operation {
+		return simple(w.Process, func() *http.Request { return get(w.URL+path, "") })
+	}
+	credentials := func(clientID string) operation {
+		return simple(w.Process, func() *http.Request {
+			return post(w.URL+"/oauth/token/", url.Values{"grant_type": {"client_credentials"}}, clientID, w.secret)
+		})
+	}
 	return map[string]operation{
-		metadata: simple(w.Process, func() *http.Request { return get(w.URL+"/.well-known/oauth-authorization-server", "") }),
-		clientCredentials: simple(w.Process, func() *http.Request {
-			return post(w.URL+"/oauth/token/", url.Values{"grant_type": {"client_credentials"}}, "acme.ci", w.secret)
-		}),
+		metadata:             read("/.well-known/openid-configuration"),
+		jwks:                 read("/oauth/jwks.json"),
+		clientCredentials:    credentials("acme.ci"),
+		clientCredentialsJWT: credentials("acme.jwt"),
 		introspection: simple(w.Process, func() *http.Request {
 			return post(w.URL+"/oauth/introspect/", url.Values{"token": {*w.accessToken.Load()}}, "acme.ci", w.secret)
 		}),
+		userinfoCall:  simple(w.Process, func() *http.Request { return get(w.URL+"/oauth/userinfo/", *w.openIDToken.Load()) }),
 		apiCall:       simple(w.Process, func() *http.Request { return get(w.URL+"/api/0/organizations/acme/", *w.accessToken.Load()) }),
 		refresh:       {server: w.Process, once: w.refresh},
 		deviceRequest: simple(w.Process, w.deviceRequest),
 		pendingPoll:   {server: w.Process, prepare: w.askForDevices, once: pollPending(w.poll)},
+		codeFlowES256: {server: w.Process, once: w.codeFlow("acme.web")},
+		codeFlowRS256: {server: w.Process, once: w.codeFlow("acme.web-rs256")},
+	}
+}
+
+// codeFlow is the flow of somebody who has signed in before, to an application that
+// nobody is asked about.
+func (w *world) codeFlow(clientID string) func(int, sender) error {
+	request := authorization(clientID, "openid profile email org:read").Encode()
+	return func(worker int, send sender) error {
+		r := get(w.URL+authorizePath+"?"+request, "")
+		r.Header.Set("Cookie", w.cookies[worker])
+		a, err := expect(http.StatusSeeOther, r, send)
+		if err != nil {
+			return err
+		}
+		to, err := url.Parse(a.header.Get("Location"))
+		if err != nil {
+			return err
+		}
+		code, err := codeIn(to)
+		if err != nil {
+			return err
+		}
+		t, err := redeem(exchange(w.URL+"/oauth/token/", code, clientID, w.secret), true, send)
+		if err == nil {
+			w.openIDToken.Store(&t.Access)
+		}
+		return err
 	}
 }
 

@@ -59,6 +59,9 @@ func (p *Person) Visit(ctx context.Context, target string) (*Page, error) {
 	return p.load(r)
 }
 
+// Cookies returns the cookies that the browser would send there.
+func (p *Person) Cookies(to *url.URL) []*http.Cookie { return p.client.Jar.Cookies(to) }
+
 // Press presses the first button whose label contains the text, in any case, with the
 // fields of its form filled in.
 func (p *Person) Press(ctx context.Context, page *Page, label string, fill map[string]string) (*Page, error) {
