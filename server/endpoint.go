@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -337,7 +338,7 @@ func (a page) write(w http.ResponseWriter, _ *request) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	policy := pagePolicy
 	if a.leadsTo != "" {
-		policy += " " + a.leadsTo
+		policy += " " + policySource(a.leadsTo)
 	}
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -345,6 +346,16 @@ func (a page) write(w http.ResponseWriter, _ *request) {
 		w.WriteHeader(a.status)
 	}
 	_, _ = io.WriteString(w, string(a.html)) // a peer that is gone needs no answer
+}
+
+// policySource names a target as a policy can: it has no way to write an IPv6 address, and
+// browsers ignore one, so the scheme has to do (Content Security Policy Level 3, section
+// 2.3.1).
+func policySource(target string) string {
+	if scheme, _, address := strings.Cut(target, "://["); address {
+		return scheme + ":"
+	}
+	return target
 }
 
 // withHeader adds to the header of another answer.

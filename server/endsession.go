@@ -55,7 +55,7 @@ func (s *Server) readFarewell(r *request, query url.Values) (*farewell, error) {
 		return f, nil
 	}
 	if f.app == nil || !slices.Contains(f.app.PostLogoutRedirectURIs, back) {
-		return nil, oauth.Refuse(oauth.InvalidRequest, "post_logout_redirect_uri is not one that the application registered")
+		return nil, oauth.Refuse(oauth.InvalidRequest, "the application did not register where it wants to send you afterwards: post_logout_redirect_uri is not one of its postLogoutRedirectURIs")
 	}
 	f.back = back
 	if state := query.Get("state"); state != "" {

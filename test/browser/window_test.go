@@ -29,6 +29,7 @@ type window struct {
 
 	mu     sync.Mutex
 	own    []string // origins that may be visited
+	asked  []string // URLs that were requested
 	faults []string
 }
 
@@ -80,12 +81,16 @@ func (w *window) watch(event any) {
 	defer w.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		if u := e.Request.URL; !strings.HasPrefix(u, "about:") && !slices.ContainsFunc(w.own, func(o string) bool { return strings.HasPrefix(u, o+"/") }) {
+		w.asked = append(w.asked, e.Request.URL)
+		if u := e.Request.URL; !strings.HasPrefix(u, "about:") && !w.owns(u) {
 			w.faults = append(w.faults, "a request went elsewhere: "+u)
 		}
 	case *log.EventEntryAdded:
 		w.faults = append(w.faults, fmt.Sprintf("the browser complains: %s %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL))
 	case *audits.EventIssueAdded:
+		if e.Issue.Code == audits.InspectorIssueCodeBounceTrackingIssue {
+			return // a guess: redirects are what sign-in is made of
+		}
 		fault := fmt.Sprintf("the browser has an issue: %s", e.Issue.Code)
 		if policy := e.Issue.Details.ContentSecurityPolicyIssueDetails; policy != nil {
 			fault += fmt.Sprintf(": %s blocked %s", policy.ViolatedDirective, policy.BlockedURL)
@@ -100,12 +105,29 @@ func (w *window) watch(event any) {
 	}
 }
 
+// owns reports whether the URL is of an origin, or has a scheme, that may be visited.
+func (w *window) owns(u string) bool {
+	return slices.ContainsFunc(w.own, func(o string) bool { return strings.HasPrefix(u, o+"/") })
+}
+
 func said(args []*runtime.RemoteObject) string {
 	var words []string
 	for _, arg := range args {
 		words = append(words, string(arg.Value)+arg.Description)
 	}
 	return strings.Join(words, " ")
+}
+
+// requested returns the first URL that begins like this; empty: there was no such request.
+func (w *window) requested(prefix string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, u := range w.asked {
+		if strings.HasPrefix(u, prefix) {
+			return u
+		}
+	}
+	return ""
 }
 
 // complaints are what was collected so far.
@@ -244,7 +266,7 @@ func (w *window) enterOn(selector string) {
 // wantText reports whether the page says it.
 func (w *window) wantText(texts ...string) {
 	w.t.Helper()
-	html := run(w, chromedp.OuterHTML(chromedp.CSS("html")))
+	html := run(w, chromedp.Evaluate[string]("document.documentElement.outerHTML"))
 	for _, text := range texts {
 		if !strings.Contains(html, text) {
 			w.t.Errorf("the page does not say %q:\n%s", text, html)
