@@ -134,6 +134,40 @@ func TestStatusIsFactsAndConditionsTogether(t *testing.T) {
 	}
 }
 
+// Whoever looks at status sees what is served, not what was asked for.
+func TestStatusShowsWhatIsServedAfterDefaultsAndWhatWasLeftOut(t *testing.T) {
+	in := goodWorld()
+	web := in.Applications[3]
+	web.Spec.RedirectURIs = append(web.Spec.RedirectURIs, "https://*.acme.com")
+	web.Spec.Tokens.AccessTokenTTL = ""
+	for _, r := range compile.Compile(in).Reports {
+		if r.Application == nil || r.Object.Name != "web" {
+			continue
+		}
+		want := &v1alpha1.EffectiveApplication{
+			GrantTypes:             []v1alpha1.GrantTypeName{"authorization_code", "refresh_token"},
+			Scopes:                 []v1alpha1.ApplicationScope{"email", "openid", "org:read"},
+			TokenFormat:            "JWT",
+			AccessTokenTTL:         "8m",
+			IDTokenSigningAlg:      "ES256",
+			RedirectURIs:           []v1alpha1.RedirectURI{"https://app.acme.com/callback", "https://app.acme.com/other"},
+			PostLogoutRedirectURIs: []v1alpha1.RedirectURI{"https://app.acme.com/"},
+			AllowedOrigins:         []v1alpha1.WebOrigin{"https://app.acme.com"},
+			PKCE:                   "Optional",
+			ConsentMode:            "Remember",
+			ConsentMaxAge:          "1h",
+			Audiences:              []v1alpha1.Audience{"https://api.acme.com"},
+			Resources:              []v1alpha1.Audience{"https://api.acme.com"},
+			OrganizationAccess:     "Selected",
+		}
+		if diff := cmp.Diff(want, r.ApplicationStatus(published, noon).Effective); diff != "" {
+			t.Error(diff)
+		}
+		return
+	}
+	t.Error("the application has no report")
+}
+
 func TestTheMomentsAtWhichAVerdictChangesAreListed(t *testing.T) {
 	in := goodWorld()
 	in.Roles[1].Spec.Subjects = append(in.Roles[1].Spec.Subjects, v1alpha1.Subject{Kind: "User", Name: "bob@acme.com", NotAfter: "2026-12-31T23:00:00-01:00"})

@@ -101,7 +101,8 @@ var openAPI = func() map[string]*apiextensionsv1.JSONSchemaProps {
 // words make references meet now and then.
 var words = []string{"acme", "globex", "default", "gatehouse-system", "cli", "member", "local", "Local", "Device", "Machine",
 	"User", "ApiApplication", "acme.cli", "org:read", "org:admin", "billing:read", "offline_access", "device_code", "refresh_token",
-	"client_credentials", "demo@example.com", "1h", "1ms", "9999h", "99999h99999h99999h99999h", "2027-02-30T00:00:00Z", "FromSecret", "None"}
+	"client_credentials", "demo@example.com", "Web", "SPA", "Native", "authorization_code", "openid",
+	"https://app.example.com/callback", "http://localhost:3000", "com.example.app:/callback", "https://app.example.com", "urn:example:api", "JWT", "ES256", "1h", "1ms", "9999h", "99999h99999h99999h99999h", "2027-02-30T00:00:00Z", "FromSecret", "None"}
 
 func randomObject(t *rapid.T, kind string, i int) map[string]any {
 	s := openAPI[kind]
