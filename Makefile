@@ -77,8 +77,8 @@ lint: $(GOLANGCI_LINT) ## Run the linters.
 	@$(GOLANGCI_LINT) run ./...
 
 .PHONY: bench
-bench: envtest ## Measure the budgets, each next to a bare handler in the same run.
-	go run ./test/bench
+bench: envtest ## Measure the budgets next to a bare handler and peers; BENCH='-load 10m' watches the memory instead.
+	go run ./test/bench $(BENCH)
 
 ##@ Make
 
