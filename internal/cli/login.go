@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +66,7 @@ renews it.`,
 	f := cmd.Flags()
 	f.StringVar(&o.issuer, "issuer", "", "URL of the authorization server; default: that of the newest login")
 	f.StringVar(&o.clientID, "client-id", "", "client ID of an ApiApplication of type Device; default: that of the newest login")
-	f.StringSliceVar(&o.scopes, "scope", nil, "what the login may do, as org:read,project:read; default: all that the application may ask for")
+	f.StringArrayVar(&o.scopes, "scope", nil, "what the login may do, as org:read,project:read; default: all that the application may ask for")
 	f.StringVar(&o.store, "store", "auto", "where the tokens are kept: keyring, file, or auto (the keyring if it answers)")
 	f.BoolVar(&o.qr, "qr", true, "show a QR code, on a terminal that has colours")
 	return cmd
@@ -91,21 +92,15 @@ func (o *loginOptions) complete(book *login.Book) error {
 	if err := login.CheckIssuer(o.issuer); err != nil {
 		return usageError("--issuer: %w", err)
 	}
-	for _, s := range o.scopes {
-		if set, ok := oauth.ParseScope(s); !ok || len(set) == 0 {
-			return usageError("--scope: %q is no scope; write --scope org:read,project:read", s)
-		}
+	if _, ok := o.asked(); !ok {
+		return usageError("--scope: %q is malformed; write --scope org:read,project:read", o.scopes)
 	}
 	return nil
 }
 
-// asked are the scopes of --scope, which may be separated by spaces as well.
-func (o *loginOptions) asked() (all oauth.ScopeSet) {
-	for _, s := range o.scopes {
-		set, _ := oauth.ParseScope(s)
-		all = all.Union(set)
-	}
-	return all
+// asked are the scopes of all --scope, separated by commas or spaces.
+func (o *loginOptions) asked() (scopes oauth.ScopeSet, ok bool) {
+	return oauth.ParseScope(strings.ReplaceAll(strings.Join(o.scopes, " "), ",", " "))
 }
 
 func signIn(cmd *cobra.Command, book *login.Book, o loginOptions) error {
@@ -119,7 +114,8 @@ func signIn(cmd *cobra.Command, book *login.Book, o loginOptions) error {
 	if err != nil {
 		return err
 	}
-	device, err := client.Begin(ctx, m, o.asked())
+	scopes, _ := o.asked()
+	device, err := client.Begin(ctx, m, scopes)
 	if err != nil {
 		return curedRefusal(err, o)
 	}
@@ -183,7 +179,7 @@ func chooseStore(ctx context.Context, wish string) (store, why string, err error
 	case ctx.Err() != nil:
 		return "", "", ctx.Err()
 	case wish == "auto":
-		return login.InFile, " (no keyring: " + printable(err.Error()) + ")", nil
+		return login.InFile, " (no keyring answers: " + printable(err.Error()) + ")", nil
 	}
 	return "", "", fmt.Errorf("--store keyring: %w; use --store file to keep the tokens in a file that only you can read", err)
 }

@@ -28,7 +28,7 @@ const keyringService = "gatehouse"
 var (
 	errTooBig    = errors.New("the keyring takes no secret of this size")
 	errNoAnswer  = errors.New("the keyring did not answer; is it locked?")
-	errNoSession = errors.New("there is no D-Bus session, and so no keyring")
+	errNoSession = errors.New("there is no D-Bus session")
 )
 
 func account(l Login) string { return l.Issuer + " " + l.ClientID }
