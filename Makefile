@@ -58,11 +58,18 @@ test: envtest programs ## Run every test; builds or installs what they need, onc
 	GATEHOUSE_LEAKS=$$leaks go test -timeout 20m ./... 2>&1 | tee $$leaks/emitted-go-test; \
 	go run ./hack/leaks $$leaks
 	cd test/kstatus && go test -timeout 20m ./...
-	@$(MAKE) --no-print-directory race
+	@$(MAKE) --no-print-directory race fuzz
 
 .PHONY: race
 race: programs ## Run the tests of the server under the race detector.
 	CGO_ENABLED=1 go test -race -timeout 20m ./server/...
+
+# How long each fuzzer runs; an hour in total is FUZZTIME=4m.
+FUZZTIME ?= 3s
+
+.PHONY: fuzz
+fuzz: ## Run each fuzzer for FUZZTIME.
+	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: verify
 verify: generate lint ## Regenerate everything and fail on a difference; lint; check the module files.

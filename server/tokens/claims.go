@@ -3,8 +3,7 @@ package tokens
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,42 +22,72 @@ type claims struct {
 // something else to somebody else (RFC 7519 section 4) and makes the whole worthless; names
 // that are not known mean nothing.
 func parseClaims(raw []byte) (c claims, ok bool) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+	raw = trimSpace(raw)
+	if len(raw) == 0 || raw[0] != '{' || !json.Valid(raw) {
 		return claims{}, false
 	}
-	var seen []string
-	for d.More() {
-		token, err := d.Token()
-		name, isName := token.(string)
-		if err != nil || !isName {
+	var room [16]string
+	seen := room[:0]
+	for rest := trimSpace(raw[1:]); rest[0] != '}'; {
+		var name string
+		var quoted, value []byte
+		quoted, rest = cutValue(rest)
+		value, rest = cutValue(trimSpace(trimSpace(rest)[1:])) // after the colon
+		if !parseText(quoted, &name) || slices.Contains(seen, name) || len(seen) == maxClaims || !c.set(name, value) {
 			return claims{}, false
 		}
-		for _, before := range seen {
-			if before == name {
-				return claims{}, false
-			}
-		}
-		if seen = append(seen, name); len(seen) > maxClaims {
-			return claims{}, false
-		}
-		var value json.RawMessage
-		if d.Decode(&value) != nil || !c.set(name, value) {
-			return claims{}, false
+		seen = append(seen, name)
+		if rest = trimSpace(rest); rest[0] == ',' {
+			rest = trimSpace(rest[1:])
 		}
 	}
-	if _, err := d.Token(); err != nil { // the closing brace
-		return claims{}, false
-	}
-	_, err := d.Token()
-	complete := c.issuer != "" && c.subject != "" && c.audience != "" && !c.issued.IsZero() && !c.expires.IsZero()
-	return c, errors.Is(err, io.EOF) && complete
+	return c, c.issuer != "" && c.subject != "" && c.audience != "" && !c.issued.IsZero() && !c.expires.IsZero()
 }
 
 // maxClaims is more than we write.
 const maxClaims = 64
 
-func (c *claims) set(name string, value json.RawMessage) bool {
+// trimSpace cuts the white space of JSON before a value.
+func trimSpace(b []byte) []byte { return bytes.TrimLeft(b, " \t\r\n") }
+
+// cutValue cuts the first value off JSON that is valid.
+func cutValue(b []byte) (value, rest []byte) {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			if quoted = !quoted; !quoted && depth == 0 {
+				return b[:i+1], b[i+1:]
+			}
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case depth > 0 && (c == '}' || c == ']'):
+			if depth--; depth == 0 {
+				return b[:i+1], b[i+1:]
+			}
+		case depth == 0 && bytes.IndexByte([]byte(",}] \t\r\n:"), c) >= 0: // ends a number or a word
+			return b[:i], b[i:]
+		}
+	}
+	return b, nil
+}
+
+// parseText reads a string. Most need no unescaping, and no reflection then.
+func parseText(value []byte, text *string) bool {
+	if len(value) < 2 || value[0] != '"' {
+		return false
+	}
+	if inner := value[1 : len(value)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+		*text = string(inner)
+		return true
+	}
+	return json.Unmarshal(value, text) == nil
+}
+
+func (c *claims) set(name string, value []byte) bool {
 	var text *string
 	switch name {
 	case "iss":
@@ -80,7 +109,7 @@ func (c *claims) set(name string, value json.RawMessage) bool {
 	default:
 		return true
 	}
-	return value[0] == '"' && json.Unmarshal(value, text) == nil
+	return parseText(value, text)
 }
 
 // lastSecond is the end of the year 9999, the last that RFC 3339 can write.

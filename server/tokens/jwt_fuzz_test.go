@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -113,6 +114,7 @@ func FuzzClaimsMeanWhatAnotherReaderReads(f *testing.F) {
 	f.Add([]byte(`{"iss":"a","sub":"b","aud":"c","iat":1,"exp":2,"x":{"iss":"d"}}`))
 	f.Add([]byte(`{"iss":"a","sub":"b","aud":"c","iat":1,"exp":2,"\u0069ss":"d"}`))
 	f.Add([]byte(`{"iss":"a","sub":"b","aud":["c"],"iat":1.0,"exp":2e1} `))
+	f.Add([]byte(" { \"iss\" : \"a\\\"}\" ,\t\"sub\":\"b\",\"aud\":\"c\",\r\n\"iat\":1 , \"exp\":2, \"x\": [ {\"]\":\"}\"}, [] , null ] } "))
 	f.Add([]byte(`{"iss":"\ud800","sub":"b","aud":"c","iat":-1,"exp":99999999999}{}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		c, ok := parseClaims(raw)
@@ -127,7 +129,27 @@ func FuzzClaimsMeanWhatAnotherReaderReads(f *testing.F) {
 			other["exp"] != float64(c.expires.Unix()) || other["iat"] != float64(c.issued.Unix()) {
 			t.Errorf("%q is read as %+v", raw, c)
 		}
+		if n := members(t, raw); n != len(other) {
+			t.Errorf("%q is read, though %d members have %d names", raw, n, len(other))
+		}
 	})
+}
+
+// members counts the members of a JSON object.
+func members(t *testing.T, raw []byte) (n int) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(raw))
+	_, err := d.Token()
+	for ; err == nil && d.More(); n++ {
+		var value json.RawMessage
+		if _, err = d.Token(); err == nil {
+			err = d.Decode(&value)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Any text is written as JSON that says the same.
