@@ -51,7 +51,7 @@ func pkceOptional(o *v1alpha1.ApiApplication, confidential bool, r *Report) bool
 	case v != v1alpha1.PKCEOptional:
 		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.security.pkce", "%s is not served; use Required or Optional", quote(v))
 	case !confidential:
-		r.refuse(v1alpha1.ReasonInvalidSpec, "spec.security.pkce", "Optional needs an application with a secret; use Required, or set spec.credentials to source: FromSecret")
+		r.refuse(v1alpha1.ReasonInvalidSpec, "spec.security.pkce", "Optional needs an application with a secret; use Required, or %s", secretCure(o.Spec.Type))
 	default:
 		return true
 	}

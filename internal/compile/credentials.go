@@ -16,16 +16,17 @@ func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application
 	}
 	switch source {
 	case v1alpha1.CredentialsNone:
-		if o.Spec.Type == v1alpha1.TypeMachine {
+		switch {
+		case o.Spec.Type == v1alpha1.TypeMachine:
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials", "a Machine proves itself with a secret; set source: FromSecret and fromSecret")
-		} else if o.Spec.Type == v1alpha1.TypeWeb {
+		case o.Spec.Type == v1alpha1.TypeWeb:
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials", "a Web application proves itself with a secret, and this version makes none; set source: FromSecret and fromSecret")
-		} else if c != nil && c.FromSecret != nil {
+		case c != nil && c.FromSecret != nil:
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.fromSecret", "is only read with source: FromSecret; remove it, or set source: FromSecret")
 		}
 		return false
 	case v1alpha1.CredentialsFromSecret:
-		if o.Spec.Type == v1alpha1.TypeSPA || o.Spec.Type == v1alpha1.TypeNative {
+		if keepsNoSecret(o.Spec.Type) {
 			// RFC 6749 section 2.1: whoever has its code has its secret.
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s cannot keep a secret; use None, or create it as type Web if it runs on a server", o.Spec.Type)
 			return false
@@ -38,12 +39,34 @@ func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application
 		return true
 	default:
 		use := "None or FromSecret"
-		if o.Spec.Type == v1alpha1.TypeWeb || o.Spec.Type == v1alpha1.TypeMachine {
+		switch {
+		case needsSecret(o.Spec.Type):
 			use = "FromSecret"
+		case keepsNoSecret(o.Spec.Type):
+			use = "None"
 		}
 		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.credentials.source", "%s is not served by this version; use %s", quote(source), use)
 		return false
 	}
+}
+
+// needsSecret reports whether applications of the type are never public.
+func needsSecret(applicationType string) bool {
+	return applicationType == v1alpha1.TypeWeb || applicationType == v1alpha1.TypeMachine
+}
+
+// keepsNoSecret reports whether applications of the type are in the hands of whoever uses
+// them, and so always public.
+func keepsNoSecret(applicationType string) bool {
+	return applicationType == v1alpha1.TypeSPA || applicationType == v1alpha1.TypeNative
+}
+
+// secretCure is how an application of the type comes to have a secret.
+func secretCure(applicationType string) string {
+	if keepsNoSecret(applicationType) {
+		return "create it as type Web, which has one"
+	}
+	return "set spec.credentials to source: FromSecret"
 }
 
 // secret digests the client secret of a Secret in the application's own namespace. A
