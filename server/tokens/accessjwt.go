@@ -59,5 +59,5 @@ func (m *Minter) parseAccessJWT(text string) (a *Access, ok bool) {
 	if c.scope != "" {
 		a.Scopes = oauth.ScopeSet(strings.Split(c.scope, " ")) // sorted when it was minted
 	}
-	return a, !r.bad && len(r.rest) == 0
+	return a, !r.bad && len(r.rest) == 0 && a.IssuedAt.Unix() == c.issued.Unix()
 }
