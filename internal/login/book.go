@@ -172,13 +172,14 @@ func (b *Book) keep(ctx context.Context, l Login, t Tokens) error {
 			return err
 		}
 		err = b.vault(l.Store).Set(ctx, l, data)
-		if errors.Is(err, errTooBig) && without.Refresh != "" {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, errTooBig):
 			return fmt.Errorf("keep the login: %w", err)
+		case t.Refresh == "": // nothing to have the others again with
+			return fmt.Errorf("keep the login: %w; sign in with --store file", err)
 		}
-		return nil
 	}
 	return fmt.Errorf("keep the login: %w; sign in with --store file", errTooBig)
 }

@@ -266,7 +266,7 @@ func TestLoginsLieSideBySideAndTheNewestIsTheDefault(t *testing.T) {
 func TestALoginMovesFromOneStoreToTheOther(t *testing.T) {
 	w := servertest.New(t)
 	s, _ := signedIn(t, w, servertest.CLI)
-	s.Book.Keyring = &memory{kept: map[login.Login][]byte{}, limit: 1 << 20}
+	s.Book.Keyring = memory{}
 	moved := s.Login
 	moved.Store = login.InKeyring
 	if _, err := s.Book.Add(t.Context(), moved, fresh(t, s)); err != nil {

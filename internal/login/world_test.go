@@ -123,30 +123,23 @@ func another(s *login.Session) *login.Session {
 	return &login.Session{Client: &c, Book: &login.Book{Dir: s.Book.Dir, Keyring: s.Book.Keyring}, Login: s.Login}
 }
 
-// memory is a Vault that takes no more than limit bytes.
-type memory struct {
-	kept  map[login.Login][]byte
-	limit int
-	full  error
-}
+// memory is a Vault.
+type memory map[login.Login][]byte
 
-func (m *memory) Get(_ context.Context, l login.Login) ([]byte, error) {
-	if secret, ok := m.kept[l]; ok {
+func (m memory) Get(_ context.Context, l login.Login) ([]byte, error) {
+	if secret, ok := m[l]; ok {
 		return secret, nil
 	}
 	return nil, fs.ErrNotExist
 }
 
-func (m *memory) Set(_ context.Context, l login.Login, secret []byte) error {
-	if len(secret) > m.limit {
-		return m.full
-	}
-	m.kept[l] = secret
+func (m memory) Set(_ context.Context, l login.Login, secret []byte) error {
+	m[l] = secret
 	return nil
 }
 
-func (m *memory) Delete(_ context.Context, l login.Login) error {
-	delete(m.kept, l)
+func (m memory) Delete(_ context.Context, l login.Login) error {
+	delete(m, l)
 	return nil
 }
 
