@@ -99,6 +99,11 @@ func TestEveryAlteredJWTIsRefused(t *testing.T) {
 				refused(t, m, "the first part of a token", text[:i])
 			}
 		}
+		for _, c := range base64Letters { // bits that no byte has must be zero
+			if altered := text[:len(text)-1] + string(c); altered != text {
+				refused(t, m, "a token with another last letter", altered)
+			}
+		}
 		parts := strings.Split(text, ".")
 		head, payload, signature := parts[0], parts[1], parts[2]
 		for name, altered := range map[string]string{
@@ -123,6 +128,8 @@ func TestEveryAlteredJWTIsRefused(t *testing.T) {
 		refused(t, m, text, text)
 	}
 }
+
+const base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // ASVS 9.1.2: a key is used with its own algorithm only, whatever the header says.
 func TestNoOtherAlgorithmThanTheKeysOwnIsTaken(t *testing.T) {

@@ -3,9 +3,11 @@ package tokens
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"encoding/asn1"
 	"encoding/json"
 	"io"
 	"maps"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +83,30 @@ func TestSignaturesOfRFC7515Verify(t *testing.T) {
 			if raw, _ := strict64.DecodeString(other.signature); otherName != name && k.verify([]byte(other.input), raw) {
 				t.Errorf("the key of %s verifies %s", name, otherName)
 			}
+		}
+	}
+}
+
+// RFC 7518 section 3.4: each number has 32 bytes, however small it is.
+func TestSmallNumbersOfASignatureAreFilledUp(t *testing.T) {
+	der := func(numbers ...*big.Int) []byte {
+		raw, err := asn1.Marshal(numbers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	one, large := big.NewInt(1), new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))
+	got, err := appendFixed([]byte("before"), der(one, large))
+	if want := "before" + strings.Repeat("\x00", 31) + "\x01" + strings.Repeat("\xff", 32); err != nil || string(got) != want {
+		t.Errorf("%x, %v", got, err)
+	}
+	for name, bad := range map[string][]byte{
+		"one number": der(one), "three numbers": der(one, one, one), "a negative one": der(one, big.NewInt(-1)),
+		"a large one": der(one, new(big.Int).Add(large, one)), "more": append(der(one, one), 0), "nothing": nil,
+	} {
+		if got, err := appendFixed(nil, bad); err == nil {
+			t.Errorf("%s is taken as %x", name, got)
 		}
 	}
 }
