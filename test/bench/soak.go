@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -39,8 +40,8 @@ const (
 	// sampleEvery is how often a row is printed; a load of less than twelve such times is
 	// sampled twelve times.
 	sampleEvery = 10 * time.Second
-	// looks is how often the heap is read for one sample. The least counts: that is close to
-	// what a collection left alive.
+	// looks is how often heap and goroutines are read for one sample. The least counts: that
+	// is close to what a collection left alive, and to what runs without a request.
 	looks = 10
 	// renewEvery is how often the device codes that are polled are replaced: they expire
 	// after ten minutes.
@@ -142,12 +143,12 @@ func (w *world) renew(ctx context.Context) error {
 func (w *world) watch(ctx context.Context, every time.Duration, times *timings) ([]*trend, error) {
 	resident := &trend{name: "resident memory", unit: "MiB", slack: 8}
 	heap := &trend{name: "heap", unit: "MiB", slack: 4}
-	goroutines := &trend{name: "goroutines", unit: "of them", slack: 10}
+	goroutines := &trend{name: "goroutines", unit: "of them", slack: concurrency}
 	fmt.Printf("%s; mixed load at concurrency %d, a row every %s\n\n", machine(), concurrency, every.Round(time.Millisecond))
-	fmt.Println("| time | operations | p99 | resident MiB | least heap MiB | goroutines | store MiB |\n|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Println("| time | operations | p99 | resident MiB | least heap MiB | least goroutines | store MiB |\n|--:|--:|--:|--:|--:|--:|--:|")
 	tick := time.NewTicker(every / looks)
 	defer tick.Stop()
-	began, least := time.Now(), 0.0
+	began, leastHeap, leastRunning := time.Now(), math.Inf(1), math.Inf(1)
 	for look := 1; ; look++ {
 		select {
 		case <-ctx.Done():
@@ -158,9 +159,7 @@ func (w *world) watch(ctx context.Context, every time.Duration, times *timings) 
 		if err != nil {
 			return nil, err
 		}
-		if least == 0 || live < least {
-			least = live
-		}
+		leastHeap, leastRunning = min(leastHeap, live), min(leastRunning, running)
 		if look%looks != 0 {
 			continue
 		}
@@ -171,11 +170,11 @@ func (w *world) watch(ctx context.Context, every time.Duration, times *timings) 
 		}
 		at := time.Since(began)
 		resident.add(at, rss)
-		heap.add(at, least)
-		goroutines.add(at, running)
+		heap.add(at, leastHeap)
+		goroutines.add(at, leastRunning)
 		done, p99 := times.take()
-		fmt.Printf("| %s | %d | %s | %.1f | %.1f | %.0f | %.1f |\n", at.Round(time.Second/10), done, p99.Round(time.Millisecond/10), rss, least, running, stored)
-		least = 0
+		fmt.Printf("| %s | %d | %s | %.1f | %.1f | %.0f | %.1f |\n", at.Round(time.Second/10), done, p99.Round(time.Millisecond/10), rss, leastHeap, leastRunning, stored)
+		leastHeap, leastRunning = math.Inf(1), math.Inf(1)
 	}
 }
 

@@ -20,7 +20,7 @@ func (t *trend) add(at time.Duration, value float64) {
 }
 
 // How a trend is judged. Caches fill and the heap finds its size at the beginning of a
-// load, so its first third does not count. Of the rest, the slope is the median of the slopes
+// load, so its first half does not count. Of the rest, the slope is the median of the slopes
 // between all pairs of samples (Theil and Sen), which single peaks do not move; times the
 // length of that rest it is the growth. Growth of more than growthAllowed of the middle
 // value, and of more than the figure's slack, is not flat.
@@ -31,10 +31,10 @@ const (
 
 // judge says what the trend is, and returns an error if it is not flat.
 func (t *trend) judge() (string, error) {
-	from := len(t.at) / 3
+	from := len(t.at) / 2
 	at, value := t.at[from:], t.value[from:]
 	if len(at) < samplesNeeded {
-		return "", fmt.Errorf("%s: %d samples after the first third, %d are needed: load for longer", t.name, len(at), samplesNeeded)
+		return "", fmt.Errorf("%s: %d samples after the first half, %d are needed: load for longer", t.name, len(at), samplesNeeded)
 	}
 	var slopes []float64
 	for i := range at {
