@@ -3,17 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -28,11 +25,9 @@ import (
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
-// shutdownGrace is how long requests under way may take to finish after a signal.
-const shutdownGrace = 10 * time.Second
-
 type serveOptions struct {
 	issuer, listen, opsListen  string
+	tlsCert, tlsKey            string
 	manifests, systemNamespace string
 	dataDir                    *string
 	trustedProxies             []string
@@ -52,7 +47,9 @@ Without --manifests the declarations are the resources of the cluster that the u
 client configuration names (in a pod: its service account; else KUBECONFIG). With
 --manifests they are YAML files, read again whenever they change.
 
-Public endpoints listen on --listen, /healthz, /readyz and /metrics on --ops-listen.
+Public endpoints listen on --listen, over TLS with --tls-cert and --tls-key, else in the
+clear for a proxy in front that ends TLS. The files are read again when they change.
+/healthz, /readyz and /metrics are served on --ops-listen, always in the clear.
 State is an embedded SQLite store in --data-dir, with the keyring beside it.`,
 		Example: `  gatehouse serve --dev --manifests config/samples
   gatehouse serve --issuer https://auth.example.com --data-dir /var/lib/gatehouse`,
@@ -65,9 +62,11 @@ State is an embedded SQLite store in --data-dir, with the keyring beside it.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.issuer, "issuer", "", "public URL of this server: https, no path; default with --dev: http://localhost and the port of --listen")
+	f.StringVar(&o.issuer, "issuer", "", "public URL of this server: https, no path; default with --dev: localhost and the port of --listen")
 	f.StringVar(&o.listen, "listen", "", "address of the public endpoints (default :8080, with --dev localhost:8080)")
 	f.StringVar(&o.opsListen, "ops-listen", "", "address of /healthz, /readyz and /metrics (default :8081, with --dev localhost:8081)")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM file of the certificate chain of the public endpoints, leaf first; default: no TLS here")
+	f.StringVar(&o.tlsKey, "tls-key", "", "PEM file of the private key of --tls-cert, unencrypted")
 	f.StringVar(&o.manifests, "manifests", "", "directory of YAML files to serve instead of a cluster's resources")
 	f.StringVar(&o.systemNamespace, "system-namespace", "", "namespace of the Lease and of installation-wide AuthProviders (default: the pod's, else gatehouse-system)")
 	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, as 10.0.0.0/8,…; default none")
@@ -99,12 +98,18 @@ func (o *serveOptions) complete() error {
 	if o.rateLimitScale < 0 {
 		return usageError("--rate-limit-scale: must not be negative")
 	}
+	if (o.tlsCert == "") != (o.tlsKey == "") {
+		return usageError("--tls-cert and --tls-key: give both, or neither when a proxy in front ends TLS")
+	}
 	_, port, err := net.SplitHostPort(o.listen)
 	if err != nil {
 		return usageError("--listen: %w; write it like :8080 or 127.0.0.1:8080", err)
 	}
 	if o.issuer == "" && o.dev {
 		o.issuer = "http://localhost:" + port
+		if o.tlsCert != "" {
+			o.issuer = "https://localhost:" + port
+		}
 	}
 	return o.checkIssuer()
 }
@@ -144,6 +149,7 @@ type installation struct {
 	keys     *keyring.Keyring
 	server   *server.Server
 	source   source
+	cert     *certificate // of the public endpoints; nil: they are in the clear
 	log      *slog.Logger
 	registry *prometheus.Registry
 	out      io.Writer
@@ -155,6 +161,10 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error 
 	in := &installation{serveOptions: o, out: stdout, log: logger(stderr, o), registry: prometheus.NewRegistry()}
 	spareCollector()
 	in.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var err error
+	if in.cert, err = in.certificate(); err != nil {
+		return err
+	}
 	public, err := listen(ctx, "--listen", o.listen)
 	if err != nil {
 		return err
@@ -213,14 +223,33 @@ func (in *installation) run(ctx context.Context, public, ops net.Listener) error
 	parts.Go(func() error { return in.server.Run(ctx) })
 	parts.Go(func() error { return in.source.Run(ctx) })
 	parts.Go(func() error { return in.followKeys(ctx) })
-	parts.Go(func() error { return serveHTTP(ctx, public, in.server.Handler(), in.log) })
-	parts.Go(func() error { return serveHTTP(ctx, ops, in.opsHandler(), in.log) })
+	parts.Go(func() error { return in.servePublic(ctx, public) })
+	parts.Go(func() error {
+		return (&listening{Listener: ops, handler: in.opsHandler(), limits: usualLimits, log: in.log}).serve(ctx)
+	})
 	parts.Go(func() error { return in.greet(ctx, public.Addr()) })
 	err := parts.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
+}
+
+// servePublic serves the public endpoints, over TLS if there is a certificate.
+func (in *installation) servePublic(ctx context.Context, l net.Listener) error {
+	public := &listening{Listener: l, handler: in.server.Handler(), limits: usualLimits, log: in.log}
+	public.refused = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "gatehouse_connections_refused_total", Help: "Connections closed at once because too many were open and none was idle.",
+	})
+	in.registry.MustRegister(public.refused)
+	if in.cert == nil {
+		return public.serve(ctx)
+	}
+	public.tls = in.cert.config()
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return public.serve(ctx) })
+	parts.Go(func() error { return in.cert.follow(ctx) })
+	return parts.Wait()
 }
 
 func listen(ctx context.Context, flag, address string) (net.Listener, error) {
@@ -230,31 +259,6 @@ func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 		return nil, usageError("%w; choose another address with %s", err, flag)
 	}
 	return l, nil
-}
-
-// serveHTTP serves until ctx ends, then lets requests under way finish. Every phase of a
-// connection has a limit, so that a slow peer holds nothing for ever.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	s := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of connections: peers' faults
-		MaxHeaderBytes:    16 << 10,
-	}
-	done := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-		defer cancel()
-		done <- s.Shutdown(grace)
-	})
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		stop()
-		return fmt.Errorf("serve %s: %w", l.Addr(), err)
-	}
-	return <-done
 }
 
 func prefixes(networks []string) ([]netip.Prefix, error) {
