@@ -45,12 +45,11 @@ func (t *table) begin(rounds int) {
 func (t *table) row(name string, budget float64, of map[string]result) {
 	o, has := of[t.ours().name]
 	b := of[bareName]
-	scaled := o.cpuPer1000 * referenceBare * float64(b.requests) / b.cpuPer1000
 	verdict := ""
-	if has && budget > 0 && scaled > budget {
+	if has && budget > 0 && scaled(o, b) > budget {
 		verdict = "over budget"
 	}
-	cells := []string{name, number(budget, budget > 0), number(scaled, has), number(o.cpuPer1000, has), number(b.cpuPer1000, has)}
+	cells := []string{name, number(budget, budget > 0), number(scaled(o, b), has), number(o.cpuPer1000, has), number(b.cpuPer1000, has)}
 	speeds := []string{name, speed(o, has), speed(b, has)}
 	least := math.Inf(1)
 	for _, s := range t.subjects[1:] {
@@ -69,6 +68,12 @@ func (t *table) row(name string, budget float64, of map[string]result) {
 	}
 	fmt.Println(line(append(cells, verdict)))
 	t.speeds = append(t.speeds, line(speeds))
+}
+
+// scaled is what an operation would take on the machine that the budgets were made on,
+// judged by what the bare handler took for as many requests.
+func scaled(ours, bare result) float64 {
+	return ours.cpuPer1000 * referenceBare * float64(bare.requests) / bare.cpuPer1000
 }
 
 func (t *table) end() error {
