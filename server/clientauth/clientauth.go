@@ -38,8 +38,9 @@ var SecretMethods = Methods[:2]
 // refused is the one answer to whoever is not who they say, whatever the cause.
 var refused = oauth.Refuse(oauth.InvalidClient, "client authentication failed")
 
-// credentials are what a request says about its client.
-type credentials struct{ id, secret string }
+// credentials are what a request says about its client. Many clients send a secret by Basic
+// without form-encoding it; sent is the secret as it came, for them.
+type credentials struct{ id, secret, sent string }
 
 // Authenticate returns the client of a request by its Authorization header and form. An
 // application that is not served is as unknown as one that never was.
@@ -48,18 +49,21 @@ func (a *Authenticator) Authenticate(s *model.Snapshot, now time.Time, authoriza
 	if err != nil {
 		return Client{}, err
 	}
-	digest := a.digestKey.Digest([]byte(c.secret)) // done for everybody: time tells nothing
+	// Done for everybody: time tells nothing.
+	digest, asSent := a.digestKey.Digest([]byte(c.secret)), a.digestKey.Digest([]byte(c.sent))
 	organization, application := s.Application(c.id)
 	if application == nil {
 		// The same comparison against a digest that matches no secret.
-		(&model.Application{Secrets: []model.SecretDigest{{}}}).Proves(digest)
+		nobody := &model.Application{Secrets: []model.SecretDigest{{}}}
+		nobody.Proves(digest)
+		nobody.Proves(asSent)
 		return Client{}, refused
 	}
-	proven := application.Proves(digest)
+	proven, provenAsSent := application.Proves(digest), application.Proves(asSent)
 	switch {
 	case application.Public() && c.secret != "": // its developer should learn that it is no secret
 		return Client{}, refused
-	case !application.Public() && (c.secret == "" || !proven):
+	case !application.Public() && (c.secret == "" || !proven && !provenAsSent):
 		return Client{}, refused
 	case organization.Suspended || !application.Served(now):
 		return Client{}, refused
@@ -69,7 +73,7 @@ func (a *Authenticator) Authenticate(s *model.Snapshot, now time.Time, authoriza
 
 // read finds the credentials: one method only (RFC 6749 section 2.3).
 func read(authorization string, form url.Values) (credentials, error) {
-	body := credentials{form.Get("client_id"), form.Get("client_secret")}
+	body := credentials{id: form.Get("client_id"), secret: form.Get("client_secret")}
 	if authorization == "" {
 		if body.id == "" {
 			return body, refused
@@ -89,7 +93,8 @@ func read(authorization string, form url.Values) (credentials, error) {
 }
 
 // parseBasic reads the Basic scheme, whose two parts are form-encoded (RFC 6749 section
-// 2.3.1). An empty secret is what a public client sends.
+// 2.3.1), which Authlib and curl among others leave out. An empty secret is what a public
+// client sends.
 func parseBasic(authorization string) (c credentials, ok bool) {
 	scheme, encoded, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(scheme, "Basic") {
@@ -107,7 +112,8 @@ func parseBasic(authorization string) (c credentials, ok bool) {
 		return credentials{}, false
 	}
 	if c.secret, err = url.QueryUnescape(secret); err != nil {
-		return credentials{}, false
+		c.secret = secret
 	}
+	c.sent = secret
 	return c, true
 }
