@@ -49,3 +49,33 @@ func TestOnlySubtracts(t *testing.T) {
 		t.Error("a removed organization is served")
 	}
 }
+
+// A custom scope that the next snapshot no longer has, or that includes less there, gives
+// an application of another organization no more than it will.
+func TestOnlyTheScopesOfBothCataloguesAreLeft(t *testing.T) {
+	world := func(scopes ...Scope) *Snapshot {
+		home := Organization{ID: "h", Slug: "home", Catalogue: NewCatalogue(nil)}.WithMembers([]*Application{{
+			UID: "1", ClientID: "home.app", AnyOrganization: true, Declared: oauth.NewScopeSet("a:admin", "b:read"),
+		}}, nil)
+		abroad := Organization{ID: "o", Slug: "acme", External: ExternalApplications{All: true}, Catalogue: NewCatalogue(scopes)}.WithMembers(nil, nil)
+		return NewSnapshot("d", []*Organization{home, abroad}, nil, nil)
+	}
+	old := world(Scope{Name: "a:admin", Includes: oauth.NewScopeSet("a:admin", "a:read")}, Scope{Name: "b:read", Includes: oauth.NewScopeSet("b:read")})
+	next := world(Scope{Name: "a:admin", Includes: oauth.NewScopeSet("a:admin", "c:read")})
+	left := old.Only(next)
+	o := left.Organization("o")
+	if got := left.ApplicationIn(o, "1").ScopesIn(o).String(); got != "a:admin" {
+		t.Errorf("%q is left", got)
+	}
+}
+
+func TestTheStricterRuleForPasswordsIsLeft(t *testing.T) {
+	world := func(p LocalPolicy) *Snapshot { return NewSnapshot("d", nil, []*Provider{{UID: "p", Local: &p}}, nil) }
+	old, next := world(LocalPolicy{MinLength: 8, CheckCommon: true}), world(LocalPolicy{MinLength: 16})
+	if got := *old.Only(next).Provider("p").Local; got != (LocalPolicy{MinLength: 16, CheckCommon: true}) {
+		t.Errorf("%+v is left", got)
+	}
+	if got := *old.Provider("p").Local; got.MinLength != 8 {
+		t.Error("what others read was changed")
+	}
+}
