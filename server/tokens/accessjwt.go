@@ -40,7 +40,7 @@ func appendJTI(b []byte, a *Access) []byte {
 
 // parseAccessJWT reads what MintAccessJWT made.
 func (m *Minter) parseAccessJWT(text string) (a *Access, ok bool) {
-	c, _, ok := m.openJWT(typeAccess, text)
+	c, ok := m.openJWT(typeAccess, text)
 	if !ok {
 		return nil, false
 	}

@@ -71,7 +71,7 @@ type Hint struct {
 // did not make, and for one whose key is gone. It compares no clock: a hint may have
 // expired (OpenID Connect RP-Initiated Logout section 2).
 func (m *Minter) ParseIDToken(text string) (h *Hint, ok bool) {
-	c, _, ok := m.openJWT(typeID, text)
+	c, ok := m.openJWT(typeID, text)
 	if !ok {
 		return nil, false
 	}

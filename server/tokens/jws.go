@@ -141,29 +141,29 @@ var strict64 = base64.RawURLEncoding.Strict()
 // Its header must be, byte for byte, one that we write: so there is no other algorithm and
 // no "none", no key or address of one in it (jku, x5u, jwk, x5c), nothing critical that we
 // do not understand (RFC 7515 section 4.1.11), and no name twice.
-func (m *Minter) openJWT(kind, text string) (c claims, key *signingKey, ok bool) {
+func (m *Minter) openJWT(kind, text string) (c claims, ok bool) {
 	if len(text) > textLimit || strings.ContainsAny(text, "\r\n") {
-		return claims{}, nil, false
+		return claims{}, false
 	}
 	head, rest, _ := strings.Cut(text, ".")
 	payload, mark, ok := strings.Cut(rest, ".")
 	if !ok {
-		return claims{}, nil, false
+		return claims{}, false
 	}
 	known, ok := m.keys.Load().headers[head]
 	if !ok || known.kind != kind {
-		return claims{}, nil, false
+		return claims{}, false
 	}
 	signature, err := strict64.DecodeString(mark)
 	if err != nil || !known.key.verify([]byte(text[:len(head)+1+len(payload)]), signature) {
-		return claims{}, nil, false
+		return claims{}, false
 	}
 	raw, err := strict64.DecodeString(payload)
 	if err != nil {
-		return claims{}, nil, false
+		return claims{}, false
 	}
 	c, ok = parseClaims(raw)
 	// A key that leaks long after it retired signs nothing that lives.
 	late := !known.key.ends.IsZero() && c.expires.After(known.key.ends)
-	return c, known.key, ok && !late && c.issuer == m.issuer
+	return c, ok && !late && c.issuer == m.issuer
 }
