@@ -9,6 +9,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -24,32 +26,48 @@ import (
 
 var tlsNow = time.Now().Truncate(time.Second)
 
-// pairFor writes a self-signed certificate for auth.example.com and its key.
-func pairFor(t *testing.T, dir string, serial int64, notAfter time.Time) *x509.Certificate {
-	t.Helper()
+// selfSigned makes a certificate for auth.example.com and localhost, and its key.
+func selfSigned(serial int64, notAfter time.Time) (der, certPEM, keyPEM []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "auth"}, DNSNames: []string{"auth.example.com"},
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "auth"}, DNSNames: []string{"auth.example.com", "localhost"},
 		NotBefore: tlsNow.Add(-48 * time.Hour), NotAfter: notAfter, IsCA: true, BasicConstraintsValid: true,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
+	if der, err = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key); err != nil {
+		return nil, nil, nil, err
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
+	certPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return der, certPEM, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), err
+}
+
+// pairFor writes tls.crt and tls.key.
+func pairFor(t *testing.T, dir string, serial int64, notAfter time.Time) *x509.Certificate {
+	t.Helper()
+	der, certPEM, keyPEM, err := selfSigned(serial, notAfter)
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, filepath.Join(dir, "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	put(t, filepath.Join(dir, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	put(t, filepath.Join(dir, "tls.crt"), certPEM)
+	put(t, filepath.Join(dir, "tls.key"), keyPEM)
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return leaf
+}
+
+// writePair is the command of scripts that writes NAME.crt and NAME.key.
+func writePair() {
+	_, certPEM, keyPEM, err := selfSigned(1, tlsNow.Add(time.Hour))
+	err = errors.Join(err, os.WriteFile(os.Args[1]+".crt", certPEM, 0o600), os.WriteFile(os.Args[1]+".key", keyPEM, 0o600))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 func put(t *testing.T, name string, content []byte) {
