@@ -32,7 +32,6 @@ func TestProgramOnTheDeviceListensOnAnyPortOfLoopback(t *testing.T) {
 			w.open(in.app.request(notesID, url.Values{"redirect_uri": {at + "/callback"}}))
 			w.signIn(annEmail, password)
 			w.wantText("Acme Notes", "a program on this device")
-			w.look("consent-native")
 			w.press("button[value=approve]")
 			w.wantText("You are back at Acme")
 			if answer := in.app.answer(t); answer.Get("code") == "" {
@@ -51,9 +50,11 @@ func TestProgramOnTheDeviceIsReachedByItsScheme(t *testing.T) {
 	w.open(in.app.request(notesID, url.Values{"redirect_uri": {notesScheme + ":/callback"}}))
 	w.signIn(annEmail, password)
 	w.wantText("Acme Notes", "a program on this device")
+	w.look("consent-native")
 	// Either way the page stays, for there is no program.
 	run(w, chromedp.WaitEvent(network.LoadingFailed, func(network.EventLoadingFailed) bool { return true },
 		chromedp.Click(chromedp.CSS("button[value=approve]"))))
+	w.wantText("Acme Notes")
 	answer, err := url.Parse(w.requested(notesScheme + ":"))
 	if err != nil || answer.Path != "/callback" || answer.Query().Get("code") == "" {
 		t.Fatalf("the browser did not hand on the answer: %s, %v", answer, err)

@@ -31,6 +31,7 @@ type window struct {
 	own    []string // origins that may be visited
 	asked  []string // URLs that were requested
 	faults []string
+	noted  chan struct{} // has room for one: there are more faults than before
 }
 
 // window opens one on the installation; it may visit the other origins too.
@@ -63,7 +64,7 @@ func openWindow(t *testing.T, home string, others ...string) *window {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	w := &window{Context: ctx, t: t, home: home, own: append(others, home)}
+	w := &window{Context: ctx, t: t, home: home, own: append(others, home), noted: make(chan struct{}, 1)}
 	if err := chromedp.Listen(ctx, w.watch); err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
@@ -79,30 +80,46 @@ func openWindow(t *testing.T, home string, others ...string) *window {
 func (w *window) watch(event any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if e, ok := event.(*network.EventRequestWillBeSent); ok {
+		w.asked = append(w.asked, e.Request.URL)
+	}
+	fault := w.fault(event)
+	if fault == "" {
+		return
+	}
+	w.faults = append(w.faults, fault)
+	select {
+	case w.noted <- struct{}{}:
+	default:
+	}
+}
+
+// fault says what is wrong about an event; empty: nothing.
+func (w *window) fault(event any) string {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		w.asked = append(w.asked, e.Request.URL)
 		if u := e.Request.URL; !strings.HasPrefix(u, "about:") && !w.owns(u) {
-			w.faults = append(w.faults, "a request went elsewhere: "+u)
+			return "a request went elsewhere: " + u
 		}
 	case *log.EventEntryAdded:
-		w.faults = append(w.faults, fmt.Sprintf("the browser complains: %s %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL))
+		return fmt.Sprintf("the browser complains: %s %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL)
 	case *audits.EventIssueAdded:
-		if e.Issue.Code == audits.InspectorIssueCodeBounceTrackingIssue {
-			return // a guess: redirects are what sign-in is made of
+		policy := e.Issue.Details.ContentSecurityPolicyIssueDetails
+		switch {
+		case e.Issue.Code == audits.InspectorIssueCodeBounceTrackingIssue: // a guess: redirects are what sign-in is made of
+		case policy != nil:
+			return fmt.Sprintf("the page's policy is broken: %s blocked %s", policy.ViolatedDirective, policy.BlockedURL)
+		default:
+			return fmt.Sprintf("the browser has an issue: %s", e.Issue.Code)
 		}
-		fault := fmt.Sprintf("the browser has an issue: %s", e.Issue.Code)
-		if policy := e.Issue.Details.ContentSecurityPolicyIssueDetails; policy != nil {
-			fault += fmt.Sprintf(": %s blocked %s", policy.ViolatedDirective, policy.BlockedURL)
-		}
-		w.faults = append(w.faults, fault)
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
-			w.faults = append(w.faults, "a script complains: "+said(e.Args))
+			return "a script complains: " + said(e.Args)
 		}
 	case *runtime.EventExceptionThrown:
-		w.faults = append(w.faults, "a script failed: "+e.ExceptionDetails.Text)
+		return "a script failed: " + e.ExceptionDetails.Text
 	}
+	return ""
 }
 
 // owns reports whether the URL is of an origin, or has a scheme, that may be visited.
@@ -137,17 +154,21 @@ func (w *window) complaints() []string {
 	return slices.Clone(w.faults)
 }
 
-// forgive forgets complaints about answers that the test means to provoke. There must be
-// one.
+// forgive forgets complaints about answers that the test means to provoke. It waits for
+// one: some come after the page.
 func (w *window) forgive(words string) {
 	w.t.Helper()
+	about := func(fault string) bool { return strings.Contains(fault, words) }
+	for !slices.ContainsFunc(w.complaints(), about) {
+		select {
+		case <-w.noted:
+		case <-w.Done():
+			w.t.Fatalf("the browser did not complain about %s", words)
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	before := len(w.faults)
-	w.faults = slices.DeleteFunc(w.faults, func(fault string) bool { return strings.Contains(fault, words) })
-	if len(w.faults) == before {
-		w.t.Errorf("the browser did not complain about %s", words)
-	}
+	w.faults = slices.DeleteFunc(w.faults, about)
 }
 
 func (w *window) do(actions ...step) {
