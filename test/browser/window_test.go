@@ -98,7 +98,7 @@ func (w *window) watch(event any) {
 func (w *window) fault(event any) string {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		if u := e.Request.URL; !strings.HasPrefix(u, "about:") && !w.owns(u) {
+		if u := e.Request.URL; !local(u) && !w.owns(u) {
 			return "a request went elsewhere: " + u
 		}
 	case *log.EventEntryAdded:
@@ -126,6 +126,9 @@ func (w *window) fault(event any) string {
 func (w *window) owns(u string) bool {
 	return slices.ContainsFunc(w.own, func(o string) bool { return strings.HasPrefix(u, o+"/") })
 }
+
+// local URLs need no network; the browser's own pages are made of them.
+func local(u string) bool { return strings.HasPrefix(u, "about:") || strings.HasPrefix(u, "data:") }
 
 func said(args []*runtime.RemoteObject) string {
 	var words []string
