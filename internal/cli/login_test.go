@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/gatehouse-dev/gatehouse/test/person"
 	"github.com/gatehouse-dev/gatehouse/test/process"
@@ -146,6 +150,7 @@ func TestAPersonSignsInUsesTheTokensAndSignsOut(t *testing.T) {
 		t.Errorf("whoami:\n%s", out)
 	}
 	checkCredential(t, s.must("token", "--output", "exec-credential"), server.URL)
+	kubectlSends(t, s)
 	manyAtOnce(t, s)
 
 	if out := s.must("logout"); out != "Signed out of "+server.URL+".\n" {
@@ -200,6 +205,37 @@ func checkCredential(t *testing.T, printed, issuer string) {
 	if credential.APIVersion != "client.authentication.k8s.io/v1" || credential.Kind != "ExecCredential" || left < time.Minute || left > time.Hour ||
 		claims.Iss != issuer || len(claims.Groups) != 1 {
 		t.Errorf("%s %s for %v: %+v", credential.APIVersion, credential.Kind, left, claims)
+	}
+}
+
+// kubectlSends lets the library that kubectl is made of ask the exec plugin.
+func kubectlSends(t *testing.T, s *shell) {
+	t.Helper()
+	var sent string
+	cluster := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { sent = r.Header.Get("Authorization") }))
+	defer cluster.Close()
+	config := &rest.Config{
+		Host: cluster.URL, TLSClientConfig: rest.TLSClientConfig{Insecure: true},
+		ExecProvider: &api.ExecConfig{
+			APIVersion: "client.authentication.k8s.io/v1", Command: "gatehouse", Args: []string{"token", "--output", "exec-credential"},
+			InteractiveMode: api.NeverExecInteractiveMode,
+		},
+	}
+	for _, e := range s.env {
+		name, value, _ := strings.Cut(e, "=")
+		config.ExecProvider.Env = append(config.ExecProvider.Env, api.ExecEnvVar{Name: name, Value: value})
+	}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Get(cluster.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if token, bearer := strings.CutPrefix(sent, "Bearer "); !bearer || strings.Count(token, ".") != 2 {
+		t.Error("kubectl sends no ID token")
 	}
 }
 
