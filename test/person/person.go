@@ -138,6 +138,7 @@ func (p *Person) submit(ctx context.Context, page *Page, f *form, b button, fill
 }
 
 func (p *Person) load(r *http.Request) (*Page, error) {
+	r.Header.Set("Accept", "text/html") // by which applications tell people from programs
 	answer, err := p.client.Do(r)
 	if err != nil {
 		return nil, err

@@ -103,7 +103,9 @@ func (h *House) Close() error {
 }
 
 // Another starts a house of the same build, whose keys a test may change.
-func (h *House) Another(ctx context.Context, dir string) (*House, error) { return Run(ctx, h.binary, dir) }
+func (h *House) Another(ctx context.Context, dir string) (*House, error) {
+	return Run(ctx, h.binary, dir)
+}
 
 // Command runs gatehouse on the state of the running house.
 func (h *House) Command(ctx context.Context, args ...string) (string, error) {
