@@ -348,14 +348,13 @@ func (a page) write(w http.ResponseWriter, _ *request) {
 	_, _ = io.WriteString(w, string(a.html)) // a peer that is gone needs no answer
 }
 
-// policySource names a target as a policy can: it has no way to write an IPv6 address, and
-// browsers ignore one, so the scheme has to do (Content Security Policy Level 3, section
-// 2.3.1).
+// policySource names a target as the policy of a page has to: by its scheme alone. Browsers
+// hold every further redirect to the policy too, and applications send people on to other
+// hosts from where they took the answer; nor has a policy a way to write an IPv6 address
+// (Content Security Policy Level 3, sections 2.3.1 and 6.4.1).
 func policySource(target string) string {
-	if scheme, _, address := strings.Cut(target, "://["); address {
-		return scheme + ":"
-	}
-	return target
+	scheme, _, _ := strings.Cut(target, ":")
+	return scheme + ":"
 }
 
 // withHeader adds to the header of another answer.

@@ -17,6 +17,8 @@ type application struct {
 	url  string
 	mux  *http.ServeMux
 	came chan url.Values // what came to /callback
+	// onward is where the callback sends people; empty: nowhere
+	onward string
 }
 
 func serveApplication(t *testing.T) *application {
@@ -28,6 +30,10 @@ func serveApplication(t *testing.T) *application {
 	a.mux.HandleFunc("/callback", func(w http.ResponseWriter, r *http.Request) {
 		leaks.Remember(r.URL.Query().Get("code"))
 		a.came <- r.URL.Query()
+		if a.onward != "" {
+			http.Redirect(w, r, a.onward, http.StatusFound)
+			return
+		}
 		plain(w, "You are back at Acme")
 	})
 	a.mux.HandleFunc("/bye", func(w http.ResponseWriter, r *http.Request) { plain(w, "Goodbye, "+r.URL.Query().Get("state")) })

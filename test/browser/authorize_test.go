@@ -30,6 +30,19 @@ func TestPersonSignsInAllowsAndIsBackAtTheApplication(t *testing.T) {
 	}
 }
 
+// Applications take the answer at one address and go on at another, such as a proxy that
+// signs people in for many hosts. The page's policy holds for the whole way.
+func TestApplicationSendsPeopleOnToAnotherHost(t *testing.T) {
+	in := install(t)
+	other := serveApplication(t)
+	in.app.onward = other.url + "/bye?state=friend"
+	w := in.window(t, in.app.url, other.url)
+	w.open(in.app.request(webID, nil))
+	w.signIn(annEmail, password)
+	w.press("button[value=approve]")
+	w.wantText("Goodbye, friend")
+}
+
 func TestDenialIsBroughtToTheApplication(t *testing.T) {
 	in := install(t)
 	w := in.window(t, in.app.url)
