@@ -121,10 +121,11 @@ func signIn(cmd *cobra.Command, book *login.Book, o loginOptions) error {
 	}
 	invite(cmd.ErrOrStderr(), device, client.Now(), o.qr)
 	tokens, err := client.Await(ctx, m, device)
+	var refused *login.Refusal
 	switch {
 	case errors.Is(err, login.ErrDenied):
 		return fmt.Errorf("%w; nobody was signed in", err)
-	case errors.Is(err, login.ErrExpired):
+	case errors.Is(err, login.ErrExpired), errors.As(err, &refused): // the second: such as a code that is used up, because its answer got lost
 		return fmt.Errorf("%w; run `gatehouse login` again", err)
 	case err != nil:
 		return err

@@ -151,6 +151,8 @@ func TestAPersonSignsInUsesTheTokensAndSignsOut(t *testing.T) {
 	}
 	checkCredential(t, s.must("token", "--output", "exec-credential"), server.URL)
 	kubectlSends(t, s)
+	expire(t, s)
+	checkCredential(t, s.must("token", "--output", "exec-credential"), server.URL)
 	manyAtOnce(t, s)
 
 	if out := s.must("logout"); out != "Signed out of "+server.URL+".\n" {
@@ -273,7 +275,7 @@ func expire(t *testing.T, s *shell) {
 	if err := json.Unmarshal(data, &kept); err != nil {
 		t.Fatal(err)
 	}
-	kept["accessExpiresAt"] = time.Now()
+	kept["accessExpiresAt"], kept["idExpiresAt"] = time.Now(), time.Now()
 	if data, err = json.Marshal(kept); err != nil {
 		t.Fatal(err)
 	}

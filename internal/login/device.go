@@ -38,8 +38,9 @@ type Device struct {
 // of the protocol that the server offers: an ID token and a refresh token are what a login
 // is for. Without scopes it asks for all that the application may ask for.
 //
-// A server takes a missing scope for everything but the protocol's own. Gatehouse says what
-// that is, so that the second request can name both; the first is left to expire.
+// A server takes a missing scope for everything but the protocol's own, or refuses it (RFC
+// 6749 section 3.3). Gatehouse says what it stands for, so that the second request can name
+// both; the first is left to expire.
 func (c *Client) Begin(ctx context.Context, m Metadata, scopes oauth.ScopeSet) (Device, error) {
 	if m.DeviceAuthorizationEndpoint == "" {
 		return Device{}, fmt.Errorf("%s offers no device authorization, which signing in from a command line needs", c.Issuer)
@@ -47,7 +48,8 @@ func (c *Client) Begin(ctx context.Context, m Metadata, scopes oauth.ScopeSet) (
 	protocol := m.protocolScopes()
 	if len(scopes) == 0 {
 		d, err := c.startDevice(ctx, m, nil)
-		if err != nil || len(protocol) == 0 {
+		mustName := refusedWith(err, oauth.InvalidScope)
+		if len(protocol) == 0 || err != nil && !mustName {
 			return d, err
 		}
 		scopes = d.Scopes

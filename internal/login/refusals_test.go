@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +164,25 @@ func TestAServerThatSpeaksOnlyOAuthWillDo(t *testing.T) {
 	}
 	if got, err := signIn(t.Context(), c); err != nil || got.Refresh != "secret-refresh-token" {
 		t.Error(err)
+	}
+}
+
+func TestAServerThatWantsTheScopeNamedIsAskedForTheProtocols(t *testing.T) {
+	s, c := newServer(t)
+	s.metadata["scopes_supported"] = []string{"openid", "email", "address"}
+	var asked []string
+	s.answer["/device"] = func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.FormValue("scope"))
+		w.Header().Set("Content-Type", "application/json")
+		if r.FormValue("scope") == "" {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"error":"invalid_scope"}`)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(s.device)
+	}
+	if _, err := signIn(t.Context(), c); err != nil || !slices.Equal(asked, []string{"", "email openid"}) {
+		t.Errorf("%v: asked for %q", err, asked)
 	}
 }
 

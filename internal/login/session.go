@@ -72,7 +72,7 @@ func (s *Session) rotate(ctx context.Context, m Metadata, t Tokens, needID bool)
 }
 
 // End signs out: the server is asked to end the login, and what is kept is removed whether
-// it did or not. unrevoked says why the server did not.
+// it did or not, and also when ctx ends meanwhile. unrevoked says why the server did not.
 func (s *Session) End(ctx context.Context) (unrevoked, err error) {
 	t, err := s.Book.Tokens(ctx, s.Login)
 	if err == nil {
@@ -80,7 +80,7 @@ func (s *Session) End(ctx context.Context) (unrevoked, err error) {
 	} else if !errors.Is(err, ErrNone) {
 		unrevoked = err
 	}
-	return unrevoked, s.Book.Remove(ctx, s.Login)
+	return unrevoked, s.Book.Remove(context.WithoutCancel(ctx), s.Login)
 }
 
 func (s *Session) revoke(ctx context.Context, t Tokens) error {

@@ -185,8 +185,9 @@ func TestSigningOutEndsTheLoginAtTheServer(t *testing.T) {
 func TestSigningOutWithoutTheServerForgetsTheLoginAllTheSame(t *testing.T) {
 	w := servertest.New(t)
 	s, between := signedIn(t, w, servertest.CLI)
-	between.before = func(*http.Request) error { return errWire }
-	if unrevoked, err := s.End(t.Context()); unrevoked == nil || err != nil {
+	ctx, interrupt := context.WithCancel(t.Context())
+	between.before = func(*http.Request) error { interrupt(); return errWire }
+	if unrevoked, err := s.End(ctx); unrevoked == nil || err != nil {
 		t.Fatal(unrevoked, err)
 	}
 	if left, _ := filepath.Glob(s.Book.Dir + "/*[^k]"); len(left) > 0 { // but locks
