@@ -188,3 +188,26 @@ func TestNoPageAnswersScripts(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9700 section 2.6 (B-2.6d): userinfo is for the scripts of the token's application,
+// a refusal too.
+func TestUserinfoIsForTheScriptsOfTheTokensApplication(t *testing.T) {
+	w := withOrigins(t)
+	token := w.SignIn(t, cli, servertest.Ann).Text("access_token")
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for origin, want := range map[string]string{spaOrigin: spaOrigin, otherOrigin: "", "https://evil.example": ""} {
+			r := w.Request(t, method, "/oauth/userinfo/", "")
+			r.Header.Set("Authorization", "Bearer "+token)
+			r.Header.Set("Origin", origin)
+			a := w.Do(t, r)
+			// The token lacks the scope openid: its script must be able to read that.
+			if a.Status != http.StatusForbidden || readable(t, a) != want || a.Header.Get("Vary") != "Origin" {
+				t.Errorf("%s from %s: %d %s, readable by %q, want %q", method, origin, a.Status, a.Body, readable(t, a), want)
+			}
+		}
+	}
+	a := preflight(t, w, spaOrigin, "/oauth/userinfo")
+	if a.Status != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Methods") != "GET, HEAD, POST" {
+		t.Errorf("preflight: %d %v", a.Status, a.Header)
+	}
+}
