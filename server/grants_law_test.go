@@ -25,6 +25,7 @@ func TestGrantsObeyTheirLaw(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"issue": law.issue, "refresh": law.refresh, "refresh again": law.refresh, "refresh once more": law.refresh, "revoke": law.revoke, "use": law.use, "wait": law.wait,
 			"application": law.application, "role": law.role, "account": law.account,
+			"issue by code": law.issueByCode, "issue by code again": law.issueByCode, "replay": law.replay, "sign in again": law.signInAgain,
 		})
 		law.useAll()
 	})
@@ -32,7 +33,7 @@ func TestGrantsObeyTheirLaw(t *testing.T) {
 
 // What the model knows of the declarations.
 var (
-	lawClients = []string{servertest.CLI, servertest.OtherCLI}
+	lawClients = []string{servertest.CLI, servertest.OtherCLI, servertest.Web}
 	lawPeople  = []store.User{servertest.Ann, servertest.Bob}
 	lawRoles   = map[string][]string{
 		"":               nil,
@@ -42,7 +43,9 @@ var (
 	lawCeilings = map[string][]string{
 		servertest.CLI:      {"org:read", "project:read", "project:write"},
 		servertest.OtherCLI: {"org:read", "project:read"},
+		servertest.Web:      {"org:read", "project:read", "project:write"},
 	}
+	lawGrantTypes = []oauth.GrantType{oauth.DeviceCode, oauth.AuthorizationCode, oauth.RefreshToken}
 )
 
 type lawToken struct {
@@ -61,6 +64,9 @@ type lawGrant struct {
 	rotatedAt time.Time
 	idle, end time.Time
 	access    []*lawToken
+	code      string // empty: by device
+	made      time.Time
+	bound     bool // to the session of the person's browser
 }
 
 type law struct {
@@ -72,19 +78,21 @@ type law struct {
 	roles       map[string]string // address → role
 	disabled    map[string]bool   // user ID
 	grants      []*lawGrant
+	browsers    map[string]*servertest.Browser // by user ID
 }
 
 func newLaw(t *testing.T, rt *rapid.T, w *servertest.World, incarnation *int) *law {
 	l := &law{
 		t: t, rt: rt, w: w, incarnation: incarnation, served: map[string]bool{}, disabled: map[string]bool{},
-		roles: map[string]string{servertest.Ann.Email: "acme developer", servertest.Bob.Email: "acme reader"},
+		browsers: map[string]*servertest.Browser{},
+		roles:    map[string]string{servertest.Ann.Email: "acme developer", servertest.Bob.Email: "acme reader"},
 	}
 	w.Declared = servertest.Declare(w.Keys.DigestKey())
 	for _, client := range lawClients {
 		app := w.Declared.Applications[client]
-		app.GrantTypes = []oauth.GrantType{oauth.DeviceCode, oauth.RefreshToken}
+		app.GrantTypes = lawGrantTypes
 		app.Scopes = oauth.NewScopeSet(lawCeilings[client]...)
-		app.ProtocolScopes = nil
+		app.ProtocolScopes = lawProtocol(client)
 		app.UID = l.newUID()
 		l.served[client] = true
 	}
@@ -104,11 +112,17 @@ func (l *law) newUID() string {
 // effective is what of some scopes counts for the grant now.
 func (l *law) effective(g *lawGrant, scopes []string) (kept []string) {
 	for _, s := range scopes {
-		if slices.Contains(lawCeilings[g.client], s) && slices.Contains(lawRoles[l.roles[g.person.Email]], s) {
+		if s == oauth.OfflineAccess || slices.Contains(lawCeilings[g.client], s) && slices.Contains(lawRoles[l.roles[g.person.Email]], s) {
 			kept = append(kept, s)
 		}
 	}
 	return kept
+}
+
+// worthless: what is left gives no access.
+func (l *law) worthless(g *lawGrant, scopes []string) bool {
+	left := l.effective(g, scopes)
+	return len(left) == 0 || len(left) == 1 && left[0] == oauth.OfflineAccess
 }
 
 // inForce says whether tokens of the grant may be used now.
@@ -172,6 +186,92 @@ func (l *law) issue(rt *rapid.T) {
 	l.expect("second poll", l.w.Poll(l.t, g.client, device.Text("device_code")), "invalid_grant")
 }
 
+// lawProtocol are the protocol scopes of a client: that of the code flow may stay.
+func lawProtocol(client string) oauth.ScopeSet {
+	if client == servertest.Web {
+		return oauth.NewScopeSet(oauth.OfflineAccess)
+	}
+	return nil
+}
+
+// issueByCode goes through the code flow in the person's browser, signing in if need be.
+func (l *law) issueByCode(rt *rapid.T) {
+	g := &lawGrant{client: servertest.Web, person: rapid.SampledFrom(lawPeople).Draw(rt, "person"), made: l.w.Now()}
+	if l.disabled[g.person.ID] {
+		return // nobody to sign in
+	}
+	asked := rapid.SampledFrom([]string{"org:read", "project:write"}).Draw(rt, "scope")
+	g.bound = rapid.Bool().Draw(rt, "without offline access")
+	scope := asked
+	if !g.bound {
+		scope += " offline_access"
+	}
+	page := l.browser(g.person).Authorize(l.t, g.client, "scope", scope)
+	if page.Status == http.StatusSeeOther { // nobody is signed in there any more
+		l.signIn(g.person)
+		page = l.browser(g.person).Authorize(l.t, g.client, "scope", scope)
+	}
+	g.granted = l.effective(g, lawScopes[asked])
+	switch form := string(page.Body); {
+	case !l.served[g.client]:
+		if page.Status != http.StatusBadRequest {
+			l.rt.Fatalf("authorize: %d %s", page.Status, page.Body)
+		}
+		return
+	case len(g.granted) == 0:
+		if strings.Contains(form, `value="approve"`) {
+			l.rt.Fatalf("there is something to approve: %s", form)
+		}
+		return
+	}
+	g.code = l.browser(g.person).Decide(l.t, page, "approve").Location(l.t).Query().Get("code")
+	a := l.w.Redeem(l.t, g.client, g.code)
+	l.expect("redeem", a, "")
+	now := l.w.Now()
+	g.rotatedAt, g.idle, g.end = now, now.Add(24*time.Hour), now.Add(72*time.Hour)
+	g.refresh = append(g.refresh, a.Text("refresh_token"))
+	if !g.bound {
+		g.granted = append([]string{oauth.OfflineAccess}, g.granted...)
+	}
+	l.took(g, a, g.granted)
+	l.grants = append(l.grants, g)
+}
+
+// replay presents a code again: it ends what the code was redeemed for.
+func (l *law) replay(rt *rapid.T) {
+	g := l.pick(rt)
+	if g.code == "" || !rarely(rt) || l.w.Now().Sub(g.made) >= 24*time.Hour { // afterwards nobody knows the code
+		return
+	}
+	a := l.w.Redeem(l.t, g.client, g.code)
+	if !l.served[g.client] {
+		l.expect("replay", a, "invalid_client")
+		return
+	}
+	l.expect("replay", a, "invalid_grant")
+	g.dead = true
+}
+
+func (l *law) browser(u store.User) *servertest.Browser {
+	if l.browsers[u.ID] == nil {
+		l.browsers[u.ID] = l.w.Browser()
+	}
+	return l.browsers[u.ID]
+}
+
+// signIn begins a session, which ends the one that the browser had, and what is bound to it.
+func (l *law) signIn(u store.User) {
+	l.browser(u).SignIn(l.t, u)
+	l.end(func(g *lawGrant) bool { return g.bound && g.person.ID == u.ID })
+}
+
+func (l *law) signInAgain(rt *rapid.T) {
+	u := rapid.SampledFrom(lawPeople).Draw(rt, "person")
+	if !l.disabled[u.ID] && rarely(rt) {
+		l.signIn(u)
+	}
+}
+
 // took notes the access token of an answer, and checks its scope.
 func (l *law) took(g *lawGrant, a servertest.Answer, asked []string) {
 	scopes := l.effective(g, asked)
@@ -224,7 +324,7 @@ func (l *law) refresh(rt *rapid.T) {
 	case back > 1, back == 1 && now.Sub(g.rotatedAt) > 10*time.Second: // whatever else is wrong
 		l.expect("reuse", a, "invalid_grant")
 		g.dead = true
-	case beyond, len(l.effective(g, asked)) == 0:
+	case beyond, l.worthless(g, asked):
 		l.expect("refresh", a, "invalid_scope")
 	case back == 0:
 		l.expect("refresh", a, "")
@@ -318,8 +418,8 @@ func (l *law) application(rt *rapid.T) {
 		l.w.Declared.Applications[client] = deleted
 	} else {
 		fresh := *servertest.Declare(l.w.Keys.DigestKey()).Applications[client]
-		fresh.UID, fresh.ProtocolScopes, fresh.Scopes = l.newUID(), nil, oauth.NewScopeSet(lawCeilings[client]...)
-		fresh.GrantTypes = []oauth.GrantType{oauth.DeviceCode, oauth.RefreshToken}
+		fresh.UID, fresh.ProtocolScopes, fresh.Scopes = l.newUID(), lawProtocol(client), oauth.NewScopeSet(lawCeilings[client]...)
+		fresh.GrantTypes = lawGrantTypes
 		l.w.Declared.Applications[client] = &fresh
 	}
 	l.w.Publish(l.t)

@@ -164,11 +164,11 @@ func (p *Pipeline) access(now time.Time, c clientauth.Client, got *redemption) t
 	}
 	if got.grant == nil {
 		a.ApplicationUID = c.Application.UID
-		return a
+	} else {
+		a.GrantID, a.ExpiresAt = got.grant.ID, earlier(a.ExpiresAt, got.grant.ExpiresAt)
 	}
-	a.GrantID = got.grant.ID
-	if got.grant.ExpiresAt.Before(a.ExpiresAt) {
-		a.ExpiresAt = got.grant.ExpiresAt
+	if c.Application.JWTAccessTokens { // a JWT tells whole seconds
+		a.ExpiresAt = a.ExpiresAt.Truncate(time.Second)
 	}
 	return a
 }
