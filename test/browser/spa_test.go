@@ -94,6 +94,24 @@ func TestSinglePageApplication(t *testing.T) {
 	w.wantText("Applications send you here to sign in")
 }
 
+// Some applications sign people in beside themselves, in a window that tells them when it
+// is done.
+func TestSinglePageApplicationWithAWindowBeside(t *testing.T) {
+	in := install(t)
+	w := in.window(t, in.app.url)
+	in.serveSPA(w)
+	w.open(in.app.url + "/spa/")
+	w.state("Signed out")
+	beside := w.opened(chromedp.Click(chromedp.CSS("#pop-up")))
+	beside.do(chromedp.WaitVisible(chromedp.CSS("#email")))
+	beside.signIn(annEmail, password)
+	beside.wantText("Acme Single Page", in.app.url)
+	beside.do(chromedp.Click(chromedp.CSS("button[value=approve]")))
+	if h := w.state("Signed in"); h.Profile.Email != annEmail {
+		t.Errorf("the application knows %+v", h.Profile)
+	}
+}
+
 // RFC 9700 section 2.6: scripts of other origins read nothing but what everybody may, not
 // even with live tokens in hand.
 func TestScriptsOfOtherOriginsReadNothing(t *testing.T) {

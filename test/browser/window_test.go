@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -38,12 +39,16 @@ type window struct {
 func (in *installation) window(t *testing.T, others ...string) *window {
 	t.Helper()
 	w := openWindow(t, in.url, others...)
-	t.Cleanup(func() {
+	w.reportAtEnd()
+	return w
+}
+
+func (w *window) reportAtEnd() {
+	w.t.Cleanup(func() {
 		for _, fault := range w.complaints() {
-			t.Error(fault)
+			w.t.Error(fault)
 		}
 	})
-	return w
 }
 
 func openWindow(t *testing.T, home string, others ...string) *window {
@@ -62,7 +67,13 @@ func openWindow(t *testing.T, home string, others ...string) *window {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
+	return attach(t, ctx, home, others)
+}
+
+// attach takes part in one tab, a new one if the options name none.
+func attach(t *testing.T, ctx context.Context, home string, others []string, options ...chromedp.ContextOption) *window {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(ctx, options...)
 	t.Cleanup(cancel)
 	w := &window{Context: ctx, t: t, home: home, own: append(others, home), noted: make(chan struct{}, 1)}
 	if err := chromedp.Listen(ctx, w.watch); err != nil {
@@ -172,6 +183,16 @@ func (w *window) forgive(words string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.faults = slices.DeleteFunc(w.faults, about)
+}
+
+// opened is the tab that the step opens.
+func (w *window) opened(by step) *window {
+	w.t.Helper()
+	id := chromedp.WaitNewTarget(w.Context, func(i *target.Info) bool { return i.OpenerID != "" })
+	w.do(by)
+	tab := attach(w.t, w.Context, w.home, w.own, chromedp.WithTargetID(<-id))
+	tab.reportAtEnd()
+	return tab
 }
 
 func (w *window) do(actions ...step) {

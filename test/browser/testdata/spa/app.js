@@ -48,6 +48,7 @@ async function start() {
 }
 
 on("sign-in", () => manager.signinRedirect());
+on("pop-up", async () => { user = await manager.signinPopup(); }, "Signed in");
 on("renew", async () => { user = await manager.signinSilent(); }, "Renewed");
 on("sign-out", () => manager.signoutRedirect());
 attempt(start);
