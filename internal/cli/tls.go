@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -39,7 +38,7 @@ type certificate struct {
 // cannot be used ends the start.
 func (in *installation) certificate() (*certificate, error) {
 	if in.tlsCert == "" {
-		return nil, nil //nolint:nilnil // no certificate is an answer
+		return nil, nil
 	}
 	issuer, err := url.Parse(in.issuer)
 	if err != nil {
@@ -121,9 +120,6 @@ func (c *certificate) load() (digest [sha256.Size]byte, pair *tls.Certificate, e
 	read, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return digest, nil, fmt.Errorf("%s and %s: %w; give a PEM certificate chain, leaf first, and its unencrypted private key", c.certFile, c.keyFile, err)
-	}
-	if read.Leaf == nil {
-		return digest, nil, errors.New("the certificate cannot be read")
 	}
 	return digest, &read, nil
 }
