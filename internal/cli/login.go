@@ -180,7 +180,7 @@ func chooseStore(ctx context.Context, wish string) (store, why string, err error
 	case ctx.Err() != nil:
 		return "", "", ctx.Err()
 	case wish == "auto":
-		return login.InFile, " (no keyring answers: " + printable(err.Error()) + ")", nil
+		return login.InFile, "\nNo keyring answers: " + printable(err.Error()) + ".", nil
 	}
 	return "", "", fmt.Errorf("--store keyring: %w; use --store file to keep the tokens in a file that only you can read", err)
 }
@@ -205,7 +205,7 @@ func invite(w io.Writer, d login.Device, now time.Time, qr bool) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "\nApprove only if the page shows this code. It is good for %s; Ctrl-C stops.\n\n", minutes(d.Expires.Sub(now)))
+	fmt.Fprintf(w, "\nApprove only if the page shows this code.\nIt is good for %s; Ctrl-C stops.\n\n", minutes(d.Expires.Sub(now)))
 }
 
 func minutes(d time.Duration) string {
