@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -178,7 +180,7 @@ func TestWhereNobodyIsIdleTheNewcomerIsTurnedAwayAtOnce(t *testing.T) {
 		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		<-arrived
 	}
-	if rest, err := io.ReadAll(dial(t, address)); len(rest) > 0 || isTimeout(err) {
+	if rest, err := io.ReadAll(dial(t, address)); len(rest) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the newcomer reads %q, %v; want its end at once", rest, err)
 	}
 	if n := crowd.refused(t); n != 1 {
@@ -195,11 +197,6 @@ func TestWhereNobodyIsIdleTheNewcomerIsTurnedAwayAtOnce(t *testing.T) {
 			t.Fatal("afterwards there is no room")
 		}
 	}
-}
-
-func isTimeout(err error) bool {
-	timeout, is := err.(net.Error)
-	return is && timeout.Timeout()
 }
 
 // crowdProbe reads how many connections were turned away.
