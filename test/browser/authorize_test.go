@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"net/http/httptest"
 	"net/url"
 	"testing"
 
@@ -84,6 +85,39 @@ func TestWhoHasNoRoleCanOnlyGoBack(t *testing.T) {
 	w.wantText("You are back at Acme")
 	if answer := in.app.answer(t); answer.Get("error") != "access_denied" {
 		t.Errorf("the application was told %v", answer)
+	}
+}
+
+// An address with TLS proves who is there, so there an answer can be remembered. Only a
+// request for more is a question again.
+func TestWhatWasAllowedIsRemembered(t *testing.T) {
+	in := install(t)
+	portal := httptest.NewTLSServer(in.app.mux)
+	t.Cleanup(portal.Close)
+	w := openWindow(t, in.url, []string{portalURL}, chromedp.IgnoreCertErrors,
+		chromedp.Flag("host-resolver-rules", "MAP portal.example.com "+portal.Listener.Addr().String()))
+	w.reportAtEnd()
+	back := []string{portalURL + "/callback"}
+	w.open(in.app.request(portalID, url.Values{"redirect_uri": back, "scope": {"openid project:read"}}))
+	w.signIn(annEmail, password)
+	w.wantText("Acme Portal", portalURL, "you are asked again only when it asks for more")
+	w.look("consent-remembered")
+	w.press("button[value=approve]")
+	w.wantText("You are back at Acme")
+
+	w.open(in.app.request(portalID, url.Values{"redirect_uri": back, "scope": {"openid project:read"}}))
+	w.wantText("You are back at Acme")
+	w.open("/logout/")
+	w.press("main button")
+	w.open(in.app.request(portalID, url.Values{"redirect_uri": back, "scope": {"openid"}}))
+	w.signIn(annEmail, password) // the form to sign in leads as far as the application
+	w.wantText("You are back at Acme")
+	w.open(in.app.request(portalID, url.Values{"redirect_uri": back, "scope": {"openid project:write"}}))
+	w.wantText("Allow access?", "Create and change projects")
+	for range 3 {
+		if answer := in.app.answer(t); answer.Get("code") == "" {
+			t.Errorf("the application was told %v", answer)
+		}
 	}
 }
 

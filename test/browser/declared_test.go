@@ -15,10 +15,14 @@ const (
 	webID    = "acme.web"       // Web
 	notesID  = "acme.notes"     // Native
 	singleID = "acme.single"    // SPA
+	portalID = "acme.portal"    // Web, remembers consent
 	chartsID = "tools.charts"   // Web, of Tool Makers; members of Acme Rockets may let it in
 
 	webSecret = "gcs_web-secret-web-secret-web-secret-1"
 )
+
+// portalURL is where the portal is, with TLS: where nothing else can be (RFC 8252 section 8.6).
+const portalURL = "https://portal.example.com"
 
 // notesScheme is the private-use scheme of the native application.
 const notesScheme = "com.example.notes"
@@ -75,12 +79,15 @@ func (in *installation) applications(ceiling oauth.ScopeSet) (all []*model.Appli
 			ClientID: singleID, DisplayName: "Acme Single Page", Type: model.TypeSPA, GrantTypes: code,
 			RedirectURIs: []string{in.app.url + "/spa/"}, PostLogoutRedirectURIs: []string{in.app.url + "/spa/"}, AllowedOrigins: []string{in.app.url},
 		},
+		{
+			ClientID: portalID, DisplayName: "Acme Portal", Type: model.TypeWeb, GrantTypes: code, Secrets: secret, RedirectURIs: []string{portalURL + "/callback"},
+			Consent: model.Consent{Mode: model.ConsentRemember, MaxAge: 30 * 24 * time.Hour},
+		},
 		{ClientID: chartsID, DisplayName: "Charts", Type: model.TypeWeb, GrantTypes: code, Secrets: secret, RedirectURIs: back, AnyOrganization: true},
 	}
 	for _, a := range all {
 		a.UID, a.IDTokenAlg, a.AccessTokenTTL = "app "+a.ClientID, "RS256", 15*time.Minute
 		a.Scopes, a.Declared, a.ProtocolScopes = ceiling, ceiling, oauth.ProtocolScopes
-		a.Consent.Mode = model.ConsentExplicit
 		objects = append(objects, model.ObjectID{Kind: "ApiApplication", UID: a.UID})
 	}
 	return all, objects

@@ -25,7 +25,7 @@ func TestFaultsOfAPageAreNoticed(t *testing.T) {
 			<img src="%s/pixel" width="2000" height="10"><input><form action="%[1]s/out"><button>Go</button></form>`, elsewhere.URL)
 	}))
 	t.Cleanup(bad.Close)
-	w := openWindow(t, bad.URL)
+	w := openWindow(t, bad.URL, nil)
 	w.open("/")
 	said := strings.Join(append(w.tooWide(320), w.hardToUse()...), "\n")
 	w.do(chromedp.Click(chromedp.CSS("button")))

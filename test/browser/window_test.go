@@ -38,7 +38,7 @@ type window struct {
 // window opens one on the installation; it may visit the other origins too.
 func (in *installation) window(t *testing.T, others ...string) *window {
 	t.Helper()
-	w := openWindow(t, in.url, others...)
+	w := openWindow(t, in.url, others)
 	w.reportAtEnd()
 	return w
 }
@@ -51,7 +51,7 @@ func (w *window) reportAtEnd() {
 	})
 }
 
-func openWindow(t *testing.T, home string, others ...string) *window {
+func openWindow(t *testing.T, home string, others []string, more ...chromedp.ExecAllocatorOption) *window {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
@@ -65,7 +65,7 @@ func openWindow(t *testing.T, home string, others ...string) *window {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, append(options, more...)...)
 	t.Cleanup(cancel)
 	return attach(t, ctx, home, others)
 }
