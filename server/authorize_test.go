@@ -489,6 +489,12 @@ func TestThePersonChoosesWhereAnApplicationOfAnotherOrganizationWorks(t *testing
 	if a := w.SignedIn(t, servertest.Bob).Authorize(t, abroad); !strings.Contains(string(a.Body), `action="/oauth/consent/"`) {
 		t.Errorf("Bob: %d %s", a.Status, a.Body)
 	}
+	w.Declared.Organizations["globex"].Suspended = true
+	w.Publish(t)
+	inactive(t, w, token.Text("access_token")) // of an application whose owner is suspended
+	w.Declared.Organizations["globex"].Suspended = false
+	w.Publish(t)
+	active(t, w, token.Text("access_token"), "openid org:read")
 	w.Declared.Organizations["acme"].External = model.ExternalApplications{}
 	w.Publish(t)
 	if got := w.Introspect(t, abroad, token.Text("access_token")); got.JSON()["active"] != false {

@@ -3,9 +3,11 @@ package server_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server"
 	"github.com/gatehouse-dev/gatehouse/test/servertest"
 )
@@ -51,5 +53,32 @@ func BenchmarkTokenByOrigin(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkCodeFlow measures authorize and code exchange, durable, with nobody asked.
+func BenchmarkCodeFlow(b *testing.B) {
+	w := servertest.New(b)
+	w.Declared.Applications[web].Consent.Mode = model.ConsentSkip
+	w.Publish(b)
+	browser := w.SignedIn(b, servertest.Ann)
+	b.ReportAllocs()
+	for b.Loop() {
+		r := browser.With(httptest.NewRequest(http.MethodGet, servertest.AuthorizationRequest(web, "scope", "openid project:read"), nil))
+		out := httptest.NewRecorder()
+		w.Server.Handler().ServeHTTP(out, r)
+		to, err := url.Parse(out.Header().Get("Location"))
+		if err != nil || to.Query().Get("code") == "" {
+			b.Fatal(out.Code, out.Body)
+		}
+		form := servertest.Form("grant_type", "authorization_code", "code", to.Query().Get("code"), "code_verifier", servertest.Verifier, "redirect_uri", servertest.Redirects[web][0])
+		r = httptest.NewRequest(http.MethodPost, "/oauth/token/", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth(web, servertest.Secrets[web])
+		out = httptest.NewRecorder()
+		w.Server.Handler().ServeHTTP(out, r)
+		if out.Code != http.StatusOK {
+			b.Fatal(out.Body)
+		}
 	}
 }

@@ -26,12 +26,12 @@ func tampered(text string) string {
 func TestAConsentFormIsWorthNothingElsewhere(t *testing.T) {
 	for name, steal := range map[string]func(*testing.T, *servertest.Browser, servertest.Answer) (*servertest.Browser, string, string){
 		"in another person's session": func(t *testing.T, b *servertest.Browser, page servertest.Answer) (*servertest.Browser, string, string) {
-			other := b.World.SignedIn(t, servertest.Bob)
+			other := b.SignedIn(t, servertest.Bob)
 			theirs := other.Authorize(t, web).Form(t, "/oauth/consent/")
 			return other, page.Form(t, "/oauth/consent/").Get("request"), theirs.Get("token")
 		},
 		"in another session of the same person": func(t *testing.T, b *servertest.Browser, page servertest.Answer) (*servertest.Browser, string, string) {
-			other := b.World.SignedIn(t, servertest.Ann)
+			other := b.SignedIn(t, servertest.Ann)
 			theirs := other.Authorize(t, web).Form(t, "/oauth/consent/")
 			return other, page.Form(t, "/oauth/consent/").Get("request"), theirs.Get("token")
 		},

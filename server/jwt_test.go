@@ -17,7 +17,7 @@ func claims(t *testing.T, w *servertest.World, token string) map[string]any {
 	if err := json.Unmarshal(w.Get(t, "/oauth/jwks.json", "").Body, &keys); err != nil {
 		t.Fatal(err)
 	}
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
 		t.Fatalf("%q: %v", token, err)
 	}

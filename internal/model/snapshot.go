@@ -19,7 +19,8 @@ type Snapshot struct {
 
 	bySlug map[string]*Organization
 	byID   map[string]*Organization
-	// abroad are the applications that may work in other organizations, by UID.
+	// abroad are the applications that may work in other organizations, by UID; none of an
+	// organization that is suspended.
 	abroad map[string]*Application
 	// origins are those that scripts may call from, with who registered them.
 	origins map[string][]originUser
@@ -43,7 +44,7 @@ func NewSnapshot(digest string, organizations []*Organization, providers []*Prov
 		s.bySlug[o.Slug], s.byID[o.ID] = o, o
 		for _, a := range o.byUID {
 			s.indexOrigins(o, a)
-			if a.AnyOrganization {
+			if a.AnyOrganization && !o.Suspended {
 				s.abroad[a.UID] = a
 			}
 		}
