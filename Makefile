@@ -25,6 +25,9 @@ export CGO_ENABLED ?= 0
 export GATEHOUSE_CACHE := $(CACHE)
 export GATEHOUSE_ENVTEST_ASSETS ?= $(KUBERNETES)
 
+# Debian's packages of clients that sign people in at Gatehouse in test/interop.
+CLIENTS := python3-authlib python3-requests libapache2-mod-auth-openidc oidc-agent-cli
+
 # Where `make run` listens and keeps its state.
 LISTEN     ?= localhost:8080
 OPS_LISTEN ?= localhost:8081
@@ -58,6 +61,7 @@ test: envtest programs ## Run every test; builds or installs what they need, onc
 	GATEHOUSE_LEAKS=$$leaks go test -timeout 20m ./... 2>&1 | tee $$leaks/emitted-go-test; \
 	go run ./hack/leaks $$leaks
 	cd test/kstatus && go test -timeout 20m ./...
+	cd test/interop/zitadel && go test -timeout 5m ./...
 	@$(MAKE) --no-print-directory race fuzz
 
 .PHONY: race
@@ -102,9 +106,10 @@ tools: envtest programs $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build or install e
 envtest: $(KUBERNETES)/kube-apiserver $(ETCD) ## Build kube-apiserver, kubectl and etcd for the tests.
 
 .PHONY: programs
-programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc, axe-core, an SPA's library.
-	@hack/need.sh chromium curl gcc
+programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc, axe-core, clients that sign in.
+	@hack/need.sh chromium curl gcc $(CLIENTS)
 	@hack/need-npm.sh test/browser/npm >/dev/null
+	@hack/need-npm.sh test/interop/npm >/dev/null
 
 .PHONY: clean
 clean: ## Remove what was built in the tree; CACHE stays.

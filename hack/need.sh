@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# need.sh PACKAGE...: makes sure that programs that tests use are installed, each of the
-# name of its Debian package. Where it may not install them it says how, and fails.
+# need.sh PACKAGE...: makes sure that what tests use is installed: programs of the name of
+# their Debian package, however they came here, and Debian packages without such a program.
+# Where it may not install them it says how, and fails.
 set -euo pipefail
 
 missing=()
 for name in "$@"; do
-  command -v "$name" >/dev/null || missing+=("$name")
+  command -v "$name" >/dev/null ||
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] ||
+    missing+=("$name")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
