@@ -372,6 +372,12 @@ func TestUserinfoNeedsOpenIDAndAPerson(t *testing.T) {
 		t.Errorf("without a token: %d %s", a.Status, a.Header.Get("WWW-Authenticate"))
 	}
 	id := w.Redeem(t, web, b.Code(t, web, "scope", "openid")).Text("access_token")
+	post := w.Request(t, http.MethodPost, "/oauth/userinfo/", "")
+	post.Header.Del("Content-Type") // some clients post nothing but the token
+	post.Header.Set("Authorization", "Bearer "+id)
+	if a := w.Do(t, post); a.Text("sub") != servertest.Ann.ID {
+		t.Errorf("by POST: %d %s", a.Status, a.Body)
+	}
 	if a := w.Get(t, "/oauth/userinfo/?access_token="+id, ""); a.Status != 400 {
 		t.Errorf("the token in the query (RFC 9700 B-4.3): %d", a.Status)
 	}

@@ -215,8 +215,13 @@ func (s *Server) limitSource(r *request) error {
 	return nil
 }
 
-// readForm reads the body, which must be a form.
+// readForm reads the body, which must be a form. None at all is an empty one: whoever posts
+// nothing but a token in the header names no type either.
 func (r *request) readForm(w http.ResponseWriter) error {
+	if r.ContentLength == 0 && r.Header.Get("Content-Type") == "" {
+		r.form = url.Values{}
+		return nil
+	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return oauth.Refuse(oauth.InvalidRequest, "the body must be application/x-www-form-urlencoded")
