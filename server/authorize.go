@@ -230,6 +230,7 @@ func (s *Server) approve(r *request, a *inquiry, approvalID []byte) (answer, err
 	if err != nil {
 		return nil, fmt.Errorf("give authorization code: %w", err)
 	}
+	s.notice(r, a)
 	return redirect{to: a.Approved(code)}, nil
 }
 

@@ -25,6 +25,7 @@ type services struct {
 	deviceRequests *limits.Limiter // device requests, by client and source address
 	revocations    *limits.Limiter // by application: each leaves rows behind
 
+	repeats     repeats // of what applications should make anew for each request
 	load        load
 	crossOrigin *http.CrossOriginProtection
 	overTLS     bool // browsers reach us over TLS only, and may remember that (RFC 6797)
@@ -47,6 +48,7 @@ func (s *Server) prepare() error {
 	s.perSource = limits.NewLimiter(20, 100, s.RateLimitScale)
 	s.deviceRequests = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.revocations = limits.NewLimiter(20, 100, s.RateLimitScale)
+	s.repeats = newRepeats(s.Registry)
 	s.load.limit(s.MaxInFlight)
 	s.load.show(s.Registry)
 	s.overTLS = strings.HasPrefix(s.Issuer, "https://")
