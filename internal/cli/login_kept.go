@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gatehouse-dev/gatehouse/internal/login"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 )
 
 // How long a keyring may take to answer: a person may have to unlock it first. Where it was
@@ -66,6 +67,10 @@ func (w *which) open() (*login.Session, error) {
 
 // signInCure says how to sign in where that is the cure, and gives it an exit code of its own.
 func signInCure(err error, l login.Login) error {
+	var refused *login.Refusal
+	if errors.As(err, &refused) && refused.Code == oauth.InvalidClient {
+		return fmt.Errorf("%w; ask whoever declares the ApiApplication %s whether it is Ready, or suspended or deleted", err, l.ClientID)
+	}
 	if !errors.Is(err, login.ErrNone) && !errors.Is(err, login.ErrEnded) {
 		return err
 	}

@@ -6,6 +6,7 @@ package localkube
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,9 +30,22 @@ type Cluster struct {
 	Config *rest.Config
 }
 
+// Option changes how kube-apiserver is started.
+type Option func(*envtest.APIServer)
+
+// Flag sets a flag of kube-apiserver.
+func Flag(name, value string) Option {
+	return func(s *envtest.APIServer) { s.Configure().Set(name, value) }
+}
+
+// Log gets what kube-apiserver logs.
+func Log(w io.Writer) Option {
+	return func(s *envtest.APIServer) { s.Err = w }
+}
+
 // Start starts a Kubernetes API with the given definitions; Stop ends it. In dir are its
 // certificates, which lets APIServer be stopped and started again; none: a temporary one.
-func Start(dir string, definitions []*apiextensionsv1.CustomResourceDefinition) (*Cluster, error) {
+func Start(dir string, definitions []*apiextensionsv1.CustomResourceDefinition, options ...Option) (*Cluster, error) {
 	assets, err := Assets()
 	if err != nil {
 		return nil, err
@@ -43,7 +57,11 @@ func Start(dir string, definitions []*apiextensionsv1.CustomResourceDefinition) 
 		// Stopping waits for open watches; after this they are cut off.
 		ControlPlaneStopTimeout: 5 * time.Second,
 	}
-	env.ControlPlane.GetAPIServer().CertDir = dir
+	server := env.ControlPlane.GetAPIServer()
+	server.CertDir = dir
+	for _, o := range options {
+		o(server)
+	}
 	config, err := env.Start()
 	if err != nil {
 		return nil, fmt.Errorf("start Kubernetes API: %w", errors.Join(err, env.Stop()))
