@@ -35,12 +35,14 @@ func startAgent(ctx context.Context, t *testing.T) *agent {
 	const passphrase = "passphrase of the agent's own files"
 	leaks.Remember(passphrase)
 	a := &agent{environment: append(os.Environ(), "HOME="+home, "OIDC_SOCK="+socket, "OIDC_ENCRYPTION_PW="+passphrase)}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "oidc-agent", "--console", "--no-scheme", "--socket-path="+socket)
+	alive, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	cmd := exec.CommandContext(alive, "oidc-agent", "--console", "--no-scheme", "--socket-path="+socket)
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, 5*time.Second
 	cmd.Env, cmd.Stdout, cmd.Stderr = a.environment, &a.printed, &a.printed
 	must(t, cmd.Start())
 	t.Cleanup(func() {
-		must(t, cmd.Process.Signal(syscall.SIGTERM))
-		_ = cmd.Wait() // it ends by the signal
+		stop()
+		_ = cmd.Wait() // it says that it was told to end
 		if t.Failed() {
 			t.Logf("oidc-agent: %s", &a.printed)
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-dev/gatehouse/test/interop/house"
 	"github.com/gatehouse-dev/gatehouse/test/person"
@@ -26,7 +27,7 @@ func startApache(ctx context.Context, t *testing.T) (url string) {
 	dir, err := os.MkdirTemp("", "apache")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	must(t, os.Chmod(dir, 0o755)) //nolint:gosec // nothing secret is in it but the configuration, which only the starter reads
+	must(t, os.Chmod(dir, 0o755))
 	url = "http://" + gatehouse.Apache
 	configuration := strings.NewReplacer("DIR", dir, "ADDRESS", gatehouse.Apache, "ISSUER", gatehouse.URL, "SECRET", house.Secret).Replace(apacheConfiguration)
 	must(t, os.WriteFile(filepath.Join(dir, "apache.conf"), []byte(configuration), 0o600))
@@ -37,10 +38,12 @@ func startApache(ctx context.Context, t *testing.T) (url string) {
 	} {
 		file := filepath.Join(dir, "pages", name)
 		must(t, os.MkdirAll(filepath.Dir(file), 0o755))
-		must(t, os.WriteFile(file, []byte(text), 0o644)) //nolint:gosec // a page for everybody
+		must(t, os.WriteFile(file, []byte(text), 0o644))
 	}
-	// Its end is below, not that of the test's context, which comes before.
-	apache, err := process.Start(context.WithoutCancel(ctx), url, url+"/", "/usr/sbin/apache2", "-f", filepath.Join(dir, "apache.conf"), "-DFOREGROUND")
+	// The test's own context ends before Apache is stopped.
+	alive, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	t.Cleanup(cancel)
+	apache, err := process.Start(alive, url, url+"/", "/usr/sbin/apache2", "-f", filepath.Join(dir, "apache.conf"), "-DFOREGROUND")
 	must(t, err)
 	t.Cleanup(func() {
 		if err := apache.Stop(); err != nil {

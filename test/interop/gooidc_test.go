@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -173,8 +174,8 @@ func TestOAuth2ReadsRefusals(t *testing.T) {
 	t.Parallel()
 	ctx, p := newParty(t, gatehouse, "acme.web", "openid")
 	_, err := p.config.Exchange(ctx, "no-such-code", oauth2.VerifierOption(oauth2.GenerateVerifier()))
-	refused, ok := err.(*oauth2.RetrieveError) //nolint:errorlint // the library returns it as it is
-	if !ok || refused.ErrorCode != "invalid_grant" || refused.ErrorDescription == "" {
+	refused := new(oauth2.RetrieveError)
+	if !errors.As(err, &refused) || refused.ErrorCode != "invalid_grant" || refused.ErrorDescription == "" {
 		t.Errorf("the refusal of an unknown code reads as %v", err)
 	}
 }

@@ -60,7 +60,7 @@ func must(t *testing.T, err error) {
 // header reads the header of a JWT, which is verified elsewhere.
 func header(t *testing.T, token string) jose.Header {
 	t.Helper()
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	must(t, err)
 	return signed.Signatures[0].Protected
 }

@@ -24,8 +24,8 @@ def ask(verb, url):
 
 
 def of(client_id, **options):
-    """A client. The expires_at of a token response is an RFC 3339 time, which Authlib up to
-    1.6.5 takes for a number; its own way around that is to leave such a field out."""
+    """A client. The expires_at of a token response is an RFC 3339 time, which Authlib
+    1.2 takes for a number; its own way around that is to leave such a field out."""
 
     def without_expires_at(response):
         fields = response.json()
