@@ -43,28 +43,29 @@ func (s *Server) covered(r *request, a *inquiry) (bool, error) {
 	case model.ConsentSkip:
 		return !a.Application.Public(), nil
 	case model.ConsentRemember:
-		remembered, err := s.remembered(r, a)
-		return err == nil && remembered.Covers(a.granted), err
+		before, err := s.remembered(r, a)
+		return err == nil && oauth.ScopeSet(before.Scopes).Covers(a.granted), err
 	case model.ConsentExplicit:
 	}
 	return false, nil
 }
 
 // remembered is what the person has agreed to, as far as it still counts: it ends when the
-// declaration says, also if that was shorter when they agreed.
-func (s *Server) remembered(r *request, a *inquiry) (oauth.ScopeSet, error) {
+// declaration says, also if that was shorter when they agreed. The zero Consent is none.
+func (s *Server) remembered(r *request, a *inquiry) (store.Consent, error) {
 	c, err := s.Store.Consent(r.Context(), a.session.UserID, a.Application.UID, a.Organization.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+		return store.Consent{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look up consent: %w", err)
+		return store.Consent{}, fmt.Errorf("look up consent: %w", err)
 	}
 	over := !r.now.Before(c.ExpiresAt) || !r.now.Before(c.GrantedAt.Add(a.Application.Consent.MaxAge))
 	if over || !r.Alive(a.Application.UID, c.GrantedAt) || !r.Alive(a.Organization.ID, c.GrantedAt) {
-		return nil, nil
+		return store.Consent{}, nil
 	}
-	return oauth.NewScopeSet(c.Scopes...), nil
+	c.Scopes = oauth.NewScopeSet(c.Scopes...)
+	return c, nil
 }
 
 // rememberable reports whether the answer may spare the next question.
@@ -78,13 +79,17 @@ func (s *Server) toRemember(r *request, a *inquiry) (*store.Consent, error) {
 		return nil, nil
 	}
 	before, err := s.remembered(r, a)
-	if err != nil || before.Covers(a.granted) {
+	if err != nil || oauth.ScopeSet(before.Scopes).Covers(a.granted) {
 		return nil, err
 	}
-	return &store.Consent{
+	c := &store.Consent{
 		UserID: a.session.UserID, ApplicationUID: a.Application.UID, OrganizationID: a.Organization.ID,
-		Scopes: before.Union(a.granted), GrantedAt: r.now, ExpiresAt: r.now.Add(a.Application.Consent.MaxAge),
-	}, nil
+		Scopes: a.granted.Union(before.Scopes), GrantedAt: r.now, ExpiresAt: r.now.Add(a.Application.Consent.MaxAge),
+	}
+	if !a.granted.Covers(before.Scopes) { // nobody was shown the rest: it lasts no longer for this
+		c.GrantedAt, c.ExpiresAt = before.GrantedAt, before.ExpiresAt
+	}
+	return c, nil
 }
 
 // consentPage asks the person, or tells why there is nothing to ask.
@@ -193,7 +198,11 @@ func (s *Server) agree(r *request, a *inquiry, f *consentForm) (answer, error) {
 	case a.Organization.ID != f.Organization:
 		return nil, staleForm()
 	}
-	if a.granted = a.granted.Intersect(oauth.NewScopeSet(f.Granted...)); !a.granted.Covers(oauth.NewScopeSet(f.Granted...)) {
+	shown := oauth.NewScopeSet(f.Granted...)
+	if len(shown) == 0 {
+		return s.consentPage(r, a) // that page allowed nothing: what there is now is for the person to see
+	}
+	if a.granted = a.granted.Intersect(shown); !a.granted.Covers(shown) {
 		return s.consentPage(r, a) // it shrank: what is left is for the person to see
 	}
 	return s.approve(r, a, f.ID)

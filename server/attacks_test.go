@@ -1,0 +1,59 @@
+package server_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/test/servertest"
+)
+
+// A page that says why there is nothing to allow allows nothing, also if there is something
+// by the time it is posted.
+func TestAPageWithNothingToAllowAllowsNothing(t *testing.T) {
+	w := servertest.New(t)
+	delete(w.Declared.Holdings["acme"], servertest.Bob.Email)
+	w.Publish(t)
+	b := w.SignedIn(t, servertest.Bob)
+	page := b.Authorize(t, web)
+	w.Declared.Holdings["acme"][servertest.Bob.Email] = []string{"acme reader"}
+	w.Publish(t)
+	a := b.Decide(t, page, "approve")
+	if a.Status != http.StatusOK || !strings.Contains(string(a.Body), "See projects") {
+		t.Fatalf("got %d to %q, want the page with what there is now", a.Status, a.Header.Get("Location"))
+	}
+	if code := b.Decide(t, a, "approve").Location(t).Query().Get("code"); code == "" {
+		t.Error("the second page gives no code")
+	}
+}
+
+// A consent is remembered for as long as was said when it was given; agreeing to something
+// else does not prolong it.
+func TestAgreeingToSomethingElseProlongsNoConsent(t *testing.T) {
+	const day = 24 * time.Hour
+	w := servertest.New(t)
+	agree := func(scope string) {
+		t.Helper()
+		w.SignedIn(t, servertest.Ann).Code(t, site, "scope", scope)
+	}
+	asks := func(scope string) bool {
+		t.Helper()
+		return w.SignedIn(t, servertest.Ann).Authorize(t, site, "scope", scope).Status == http.StatusOK
+	}
+	agree("project:write")
+	w.Pass(29 * day)
+	agree("org:read")
+	if asks("project:write") || asks("org:read") {
+		t.Error("what was agreed to is asked for again at once")
+	}
+	w.Pass(2 * day)
+	if !asks("project:write") {
+		t.Error("31 days after project:write was agreed to, nobody is asked")
+	}
+	agree("project:write org:read")
+	w.Pass(29 * day)
+	if asks("project:write") || asks("org:read") {
+		t.Error("agreeing to all of it again does not count from then on")
+	}
+}
