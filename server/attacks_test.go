@@ -57,3 +57,26 @@ func TestAgreeingToSomethingElseProlongsNoConsent(t *testing.T) {
 		t.Error("agreeing to all of it again does not count from then on")
 	}
 }
+
+// RFC 9700 B-2.2.2, B-2.3: what an application may ask for is looked at on each use, the
+// resource like the scopes.
+func TestAResourceThatWasTakenBackIsInNoFurtherToken(t *testing.T) {
+	w := servertest.New(t)
+	const api = "https://api.example.com"
+	w.Declared.Applications[web].Resources = []string{api}
+	w.Declared.Applications[servertest.Gateway].Audiences = []string{api}
+	w.Publish(t)
+	b := w.SignedIn(t, servertest.Ann)
+	a := w.Redeem(t, web, b.Code(t, web, "scope", "project:read", "resource", api))
+	code := b.Code(t, web, "scope", "project:read", "resource", api)
+	w.Declared.Applications[web].Resources = nil
+	// Now the name is another tenant's.
+	w.Declared.Applications[servertest.Gateway].Audiences = nil
+	w.Declared.Applications[servertest.GlobexBot].Audiences = []string{api}
+	w.Publish(t)
+	refused(t, w.Refresh(t, web, a.Text("refresh_token")), 400, "invalid_target")
+	refused(t, w.Redeem(t, web, code), 400, "invalid_target")
+	if got := w.Introspect(t, servertest.GlobexBot, a.Text("access_token")); string(got.Body) != `{"active":false}` {
+		t.Errorf("another tenant is told about a token from before: %s", got.Body)
+	}
+}

@@ -38,9 +38,15 @@ func (s *Server) introspect(r *request) (answer, error) {
 }
 
 // maySee reports whether the client may be told about the token. The organization is
-// compared by its ID, which is never another's.
+// compared by its ID, which is never another's. An audience may have been another's when
+// the token was issued: that it is the client's now counts while the token's application
+// may ask for it, which it may not for one of another organization.
 func maySee(c clientauth.Client, v *decide.Verdict) bool {
-	if v.Application.UID == c.Application.UID || slices.Contains(c.Application.Audiences, v.Token.Audience) {
+	if v.Application.UID == c.Application.UID {
+		return true
+	}
+	audience := v.Token.Audience
+	if slices.Contains(c.Application.Audiences, audience) && slices.Contains(v.Application.Resources, audience) {
 		return true
 	}
 	return c.Application.IntrospectsOrganization && v.Organization.ID == c.Organization.ID

@@ -97,7 +97,7 @@ func (p *Pipeline) redeemCode(ctx context.Context, r *Request, c *store.Authoriz
 		return redemption{}, p.burn(ctx, r, c, "the approval no longer stands", deadCode)
 	}
 	if err := p.sameTarget(r, standing.Organization, c.Resource); err != nil {
-		return redemption{}, p.burn(ctx, r, c, "resource is not that of the authorization request", err)
+		return redemption{}, p.burn(ctx, r, c, "resource is not that of the authorization request, or may no longer be asked for", err)
 	}
 	g := newGrant(r, standing.Organization, c)
 	ev := event(r, c.UserID, "grant.created", uuid.UUID(g.ID).String())

@@ -47,8 +47,13 @@ func (p *Pipeline) redeemed(r *Request, g *store.Grant, standing decide.Standing
 }
 
 // sameTarget refuses a resource other than the one granted (RFC 8707 section 2.2): the
-// person agreed to that one.
+// person agreed to that one. One that the application may no longer ask for is refused too:
+// its name may be somebody else's by now.
 func (p *Pipeline) sameTarget(r *Request, in *model.Organization, granted string) error {
+	client := clientauth.Client{Organization: in, Application: r.Client.Application}
+	if err := CheckTarget(p.Issuer, client, []string{granted}); err != nil {
+		return err
+	}
 	asked, sent := r.Form["resource"]
 	if !sent || len(asked) == 1 && (asked[0] == granted || granted == "" && asked[0] == OwnAudience(p.Issuer, in)) {
 		return nil
