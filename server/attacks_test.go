@@ -80,3 +80,16 @@ func TestAResourceThatWasTakenBackIsInNoFurtherToken(t *testing.T) {
 		t.Errorf("another tenant is told about a token from before: %s", got.Body)
 	}
 }
+
+// ASVS 10.6.2: only an application that is served speaks for itself.
+func TestAHintOfAnApplicationThatIsNotServedSignsNobodyOut(t *testing.T) {
+	w := servertest.New(t)
+	b := w.SignedIn(t, servertest.Ann)
+	hint := w.Redeem(t, site, b.Code(t, site, "scope", "openid")).Text("id_token")
+	w.Declared.Applications[site].Suspended = true
+	w.Publish(t)
+	page := b.Visit(t, leave("id_token_hint", hint))
+	if page.Status != http.StatusOK || !signedInStill(t, b) {
+		t.Errorf("got %d to %q, want to be asked", page.Status, page.Header.Get("Location"))
+	}
+}

@@ -80,7 +80,7 @@ func (s *Server) showEndSession(r *request) (answer, error) {
 		return nil, err
 	case session == nil:
 		return f.done(nil), nil
-	case f.subject == session.UserID:
+	case f.app != nil && f.subject == session.UserID: // who is not served has nothing to say
 		return s.endSession(r, session, f)
 	}
 	form := s.sessions.Form(session)
