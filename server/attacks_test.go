@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,5 +92,37 @@ func TestAHintOfAnApplicationThatIsNotServedSignsNobodyOut(t *testing.T) {
 	page := b.Visit(t, leave("id_token_hint", hint))
 	if page.Status != http.StatusOK || !signedInStill(t, b) {
 		t.Errorf("got %d to %q, want to be asked", page.Status, page.Header.Get("Location"))
+	}
+}
+
+// The audit log names the organization where a grant works, not the one that its
+// application belongs to: whoever looks after the members there has to find it.
+func TestTheAuditOfAGrantAbroadNamesWhereItWorks(t *testing.T) {
+	w := servertest.New(t)
+	a := w.Redeem(t, abroad, w.SignedIn(t, servertest.Ann).Code(t, abroad, "organization", "acme", "scope", "org:read"))
+	again := w.Refresh(t, abroad, a.Text("refresh_token"))
+	if again.Status != http.StatusOK {
+		t.Fatalf("%d %s", again.Status, again.Body)
+	}
+	w.Post(t, "/oauth/revoke/", abroad, "token", again.Text("access_token"))
+	w.Post(t, "/oauth/revoke/", abroad, "token", again.Text("refresh_token"))
+	events, err := w.Store.Events(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	for _, ev := range events {
+		if ev.ApplicationUID != w.Declared.Applications[abroad].UID {
+			continue
+		}
+		seen = append(seen, ev.Action)
+		if ev.OrganizationID != w.Declared.Organizations["acme"].ID {
+			t.Errorf("%s is said to be of organization %q", ev.Action, ev.OrganizationID)
+		}
+	}
+	for _, action := range []string{"authorization.approved", "grant.created", "grant.refreshed", "token.revoked", "grant.revoked"} {
+		if !slices.Contains(seen, action) {
+			t.Errorf("%s is not in the audit log", action)
+		}
 	}
 }

@@ -66,6 +66,7 @@ func (s *Server) revokeAccess(r *request, c clientauth.Client, t *tokens.Access)
 		return nil
 	}
 	ev := revocation(r, c, "token.revoked", hex.EncodeToString(t.Serial[:]))
+	ev.OrganizationID = t.OrganizationID
 	err := s.Store.RevokeToken(r.Context(), store.Revocation{Serial: t.Serial, ExpiresAt: t.ExpiresAt}, ev)
 	return wrap("revoke access token", err)
 }
@@ -85,14 +86,14 @@ func (s *Server) revokeRefresh(r *request, c clientauth.Client, t *tokens.Refres
 	}
 	const reason = "revoked by the client"
 	ev := revocation(r, c, "grant.revoked", uuid.UUID(g.ID).String())
-	ev.Reason = reason
+	ev.OrganizationID, ev.Reason = g.OrganizationID, reason
 	return wrap("revoke grant", s.Store.RevokeGrant(r.Context(), g.ID, r.now, reason, ev))
 }
 
 func revocation(r *request, c clientauth.Client, action, target string) store.Event {
 	return store.Event{
 		Time: r.now, Actor: c.Application.ClientID, Action: action, Target: target, Outcome: "ok",
-		OrganizationID: c.Organization.ID, ApplicationUID: c.Application.UID,
+		ApplicationUID: c.Application.UID,
 		IP: r.ip.String(), RequestID: r.id,
 	}
 }

@@ -146,6 +146,7 @@ func (u *refresh) rotate(ctx context.Context) error {
 	g := &u.grant
 	idle := earlier(u.Now.Add(u.in.Organization.Tokens.RefreshIdle), g.ExpiresAt)
 	ev := event(u.Request, g.UserID, "grant.refreshed", uuid.UUID(g.ID).String())
+	ev.OrganizationID = g.OrganizationID
 	err := u.Store.RotateGrant(ctx, g.ID, g.Generation, u.Now, idle, ev)
 	if errors.Is(err, store.ErrConflict) {
 		return errStale
@@ -162,7 +163,7 @@ func (u *refresh) revokeReused(ctx context.Context) error {
 	g := &u.grant
 	const reason = "refresh token reused"
 	ev := event(u.Request, u.Client.Application.ClientID, "grant.revoked", uuid.UUID(g.ID).String())
-	ev.Reason = reason
+	ev.OrganizationID, ev.Reason = g.OrganizationID, reason
 	if err := u.Store.RevokeGrant(ctx, g.ID, u.Now, reason, ev); err != nil {
 		return fmt.Errorf("revoke grant: %w", err)
 	}
