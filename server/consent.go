@@ -107,7 +107,7 @@ func (s *Server) consentPage(r *request, a *inquiry) (answer, error) {
 	}
 	p := pages.ConsentPage{
 		Viewer: *s.viewer(a.session), Application: a.application(), Organization: a.organization(), Target: whereTo(a),
-		Obstacle: a.obstacle, Request: box, Token: s.sessions.Form(a.session).Token(consentPurpose),
+		Obstacle: a.obstacle, Unproven: !a.Assured(), Request: box, Token: s.sessions.Form(a.session).Token(consentPurpose),
 	}
 	if a.Owner.ID != a.org.ID {
 		p.Owner = a.Owner.DisplayName

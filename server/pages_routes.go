@@ -80,7 +80,7 @@ func (s *Server) errorPage(r *request, status int, message string) answer {
 	case status == http.StatusForbidden:
 		p.Do = "Go back, load the page again, and repeat what you did."
 	default:
-		p.Do = "Go back and try again from the start."
+		p.Do = "Go back and try again from the start. If it happens again, tell whoever runs the application."
 	}
 	return page{status: status, html: pages.Message(p)}
 }

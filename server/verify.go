@@ -175,7 +175,7 @@ func (s *Server) devicePage(r *request, session *sessions.Session, d *deviceRequ
 		Token: s.sessions.Form(session).Token(decisionForm, string(d.code.Hash(s.Keyring)), session.UserID),
 	}
 	if d.obstacle == "" {
-		p.Scopes, p.StaysSigned = d.access(), d.granted.Has(oauth.OfflineAccess)
+		p.Scopes, p.Identity, p.StaysSigned = d.access(), d.identity(), d.granted.Has(oauth.OfflineAccess)
 	}
 	return page{html: pages.Device(p)}
 }

@@ -46,6 +46,7 @@ type ConsentPage struct {
 	Lasts        string   // for how long, in words: "until you sign out", "for 90 days at most"
 	Remembered   bool     // an approval will be remembered
 	Obstacle     string   // why it cannot be approved; empty: it can
+	Unproven     bool     // any program on the device may receive the answer
 	Request      string   // sealed
 	Token        string
 }
@@ -87,6 +88,7 @@ type DevicePage struct {
 	Application  string
 	Organization string
 	Scopes       []string // a line for each family, in words
+	Identity     []string // what it learns about the person, in words
 	StaysSigned  bool     // it asked for offline access
 	IP           string   // of the device
 	Asked        time.Time

@@ -28,7 +28,7 @@ func drawn(s string) map[string]template.HTML {
 		"endsession":   EndSession(EndSessionPage{Viewer: v, Application: s, Fields: []Field{{s, s}}, Token: s}),
 		"ended":        EndSession(EndSessionPage{Viewer: v, Token: s}),
 		"code":         Code(CodePage{Viewer: v, Code: s, Token: s, Problem: s}),
-		"device":       Device(DevicePage{Viewer: v, Code: s, Application: s, Organization: s, Scopes: []string{s}, StaysSigned: true, IP: s, Asked: start, Now: start, Token: s}),
+		"device":       Device(DevicePage{Viewer: v, Code: s, Application: s, Organization: s, Scopes: []string{s}, Identity: []string{s}, StaysSigned: true, IP: s, Asked: start, Now: start, Token: s}),
 		"useless":      Device(DevicePage{Viewer: v, Code: s, Application: s, Organization: s, Asked: start, Now: start, Token: s, Obstacle: s}),
 		"good":         Message(MessagePage{Viewer: &v, Kind: Good, Title: s, What: s, Do: s}),
 		"bad":          Message(MessagePage{Kind: Bad, Title: s, What: s, Do: s, Link: Link{s, "/" + s}, RequestID: s}),
