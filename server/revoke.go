@@ -94,7 +94,7 @@ func revocation(r *request, c clientauth.Client, action, target string) store.Ev
 	return store.Event{
 		Time: r.now, Actor: c.Application.ClientID, Action: action, Target: target, Outcome: "ok",
 		ApplicationUID: c.Application.UID,
-		IP: r.ip.String(), RequestID: r.id,
+		IP:             r.ip.String(), RequestID: r.id,
 	}
 }
 
