@@ -126,3 +126,29 @@ func TestTheAuditOfAGrantAbroadNamesWhereItWorks(t *testing.T) {
 		}
 	}
 }
+
+// What looks at links before anybody follows them, a browser that prerenders or a program
+// that checks them, neither signs anybody out nor gets a code.
+func TestALinkDoesNothingBeforeAPersonFollowsIt(t *testing.T) {
+	w := servertest.New(t)
+	b := w.SignedIn(t, servertest.Ann)
+	hint := w.Redeem(t, site, b.Code(t, site, "scope", "openid")).Text("id_token")
+	for _, path := range []string{leave("id_token_hint", hint), servertest.AuthorizationRequest(site, "scope", "openid")} {
+		if a := b.Send(t, http.MethodHead, path, nil); a.Status != http.StatusMethodNotAllowed || a.Header.Get("Allow") != "GET, POST" || a.Header.Get("Location") != "" {
+			t.Errorf("HEAD of %.40s: %d, Allow %q, to %q", path, a.Status, a.Header.Get("Allow"), a.Header.Get("Location"))
+		}
+		for _, purpose := range []string{"prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip"} {
+			r := b.With(w.Request(t, http.MethodGet, path, ""))
+			r.Header.Set("Sec-Purpose", purpose)
+			if a := w.Do(t, r); a.Status != http.StatusServiceUnavailable || a.Header.Get("Location") != "" {
+				t.Errorf("%s of %.40s: %d to %q", purpose, path, a.Status, a.Header.Get("Location"))
+			}
+		}
+		if !signedInStill(t, b) {
+			t.Fatalf("%.40s signed out", path)
+		}
+	}
+	if code := b.Visit(t, servertest.AuthorizationRequest(site, "scope", "openid")).Location(t).Query().Get("code"); code == "" {
+		t.Error("the person gets no code")
+	}
+}

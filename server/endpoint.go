@@ -131,6 +131,11 @@ func (s *Server) call(rt *route, r *request, w http.ResponseWriter) (answer, err
 			status: http.StatusMethodNotAllowed, allow: allow,
 		}
 	}
+	// A browser that guesses where its person will go next does not speak for them (Fetch,
+	// "Sec-Purpose"); after this answer it asks again when they do go there.
+	if rt.acts && strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") {
+		return nil, oauth.Refuse(oauth.TemporarilyUnavailable, "nobody has followed this link yet")
+	}
 	if r.World == nil {
 		return nil, &refusal{words: oauth.Refuse(oauth.TemporarilyUnavailable, "nothing is served yet"), retryAfter: time.Second}
 	}

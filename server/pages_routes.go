@@ -40,9 +40,9 @@ func (s *Server) pageRoutes() []route {
 		{path: "", get: s.home, audience: forPeople},
 		{path: "/login", get: s.showLogin, post: s.login, audience: forPeople},
 		{path: "/logout", get: s.showLogout, post: s.logout, audience: forPeople},
-		{path: "/oauth/authorize", get: s.authorize, post: s.authorizeByPost, audience: forPeople, anySite: true},
+		{path: "/oauth/authorize", get: s.authorize, post: s.authorizeByPost, audience: forPeople, anySite: true, acts: true},
 		{path: "/oauth/consent", post: s.consent, audience: forPeople},
-		{path: "/oauth/logout", get: s.showEndSession, post: s.endSessionByPost, audience: forPeople, anySite: true},
+		{path: "/oauth/logout", get: s.showEndSession, post: s.endSessionByPost, audience: forPeople, anySite: true, acts: true},
 		{path: "/oauth/device", get: s.showVerification, post: s.verify, audience: forPeople},
 		{path: "/static/{file}", get: static, audience: forPeople},
 	}

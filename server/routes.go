@@ -18,10 +18,11 @@ const (
 // slash, for every method.
 type route struct {
 	path      string   // without the trailing slash; its last segment may be {name}
-	get, post endpoint // nil: 405. get answers HEAD as well
+	get, post endpoint // nil: 405. get answers HEAD as well, unless it acts
 	audience  audience
 	cors      bool // scripts of registered origins may read the answers
 	anySite   bool // a page that other sites may post to: it does nothing without a further act
+	acts      bool // following its link may do something, so that nothing but a person does: no HEAD, no prefetch
 }
 
 // routes are the endpoints for machines; pageRoutes those for people.
@@ -84,7 +85,7 @@ func (rt *route) endpointFor(method string) (do endpoint, allow string) {
 	switch {
 	case method == http.MethodPost && rt.post != nil:
 		return rt.post, ""
-	case (method == http.MethodGet || method == http.MethodHead) && rt.get != nil:
+	case (method == http.MethodGet || method == http.MethodHead && !rt.acts) && rt.get != nil:
 		return rt.get, ""
 	}
 	return nil, rt.methods()
@@ -97,6 +98,8 @@ func (rt *route) methods() string {
 		return "POST"
 	case rt.post == nil:
 		return "GET, HEAD"
+	case rt.acts:
+		return "GET, POST"
 	}
 	return "GET, HEAD, POST"
 }
