@@ -152,3 +152,25 @@ func TestALinkDoesNothingBeforeAPersonFollowsIt(t *testing.T) {
 		t.Error("the person gets no code")
 	}
 }
+
+// A link that needs no question makes a row each time; no other limit counts it.
+func TestCodesThatNobodyIsAskedForAreLimitedByPerson(t *testing.T) {
+	w := servertest.New(t, servertest.RateLimits)
+	b, other := w.SignedIn(t, servertest.Ann), w.SignedIn(t, servertest.Bob)
+	b.Code(t, site, "scope", "org:read")
+	other.Code(t, site, "scope", "org:read")
+	given := 0
+	for range 60 {
+		if a := b.Authorize(t, site, "scope", "org:read"); a.Status == http.StatusSeeOther {
+			given++
+		} else if a.Status != http.StatusTooManyRequests || a.Header.Get("Retry-After") != "1" {
+			t.Fatalf("got %d %s", a.Status, a.Body)
+		}
+	}
+	if given != 50 {
+		t.Errorf("%d codes at once, want 50", given)
+	}
+	if a := other.Authorize(t, site, "scope", "org:read"); a.Status != http.StatusSeeOther {
+		t.Errorf("somebody else waits too: %d", a.Status)
+	}
+}

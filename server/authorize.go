@@ -66,6 +66,9 @@ func (s *Server) authorize(r *request) (answer, error) {
 	case err != nil:
 		return nil, err
 	case covered:
+		if wait := s.approvals.Take(r.now, a.session.UserID); wait > 0 {
+			return nil, tooMany(wait)
+		}
 		return s.approve(r, a, randomID())
 	case a.Prompt.None:
 		return sendBack(a.Refuse(oauth.ConsentRequired, "the person has to agree first"))

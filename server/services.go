@@ -24,6 +24,7 @@ type services struct {
 	perSource      *limits.Limiter // unauthenticated posts, by source address
 	deviceRequests *limits.Limiter // device requests, by client and source address
 	revocations    *limits.Limiter // by application: each leaves rows behind
+	approvals      *limits.Limiter // without a question, by person: each leaves rows behind
 
 	repeats     repeats // of what applications should make anew for each request
 	load        load
@@ -48,6 +49,7 @@ func (s *Server) prepare() error {
 	s.perSource = limits.NewLimiter(20, 100, s.RateLimitScale)
 	s.deviceRequests = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.revocations = limits.NewLimiter(20, 100, s.RateLimitScale)
+	s.approvals = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.repeats = newRepeats(s.Registry)
 	s.load.limit(s.MaxInFlight)
 	s.load.show(s.Registry)
