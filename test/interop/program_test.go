@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/test/interop/house"
+	"github.com/gatehouse-dev/gatehouse/test/person"
 )
 
 // program is a client in another language. It asks for a person on stdout, in lines
 //
 //	allow URL     open an authorization request and allow it
+//	deny URL      the same, and deny it
 //	connect URL   open a verification_uri_complete and approve the device
 //	open URL      open a page
 //
@@ -56,33 +58,32 @@ func (p *program) run(ctx context.Context, t *testing.T) {
 
 // serve does what the program asks of the person, until it asks no more.
 func serve(ctx context.Context, t *testing.T, who *house.Person, out io.Reader, in io.WriteCloser) (err error) {
-	defer in.Close()
 	lines := bufio.NewScanner(out)
-	for lines.Scan() && err == nil {
+	for err == nil && lines.Scan() {
 		verb, at, _ := strings.Cut(lines.Text(), " ")
-		ended := at
+		var page *person.Page
 		switch verb {
 		case "allow":
-			page, failed := who.Allow(ctx, at)
-			if err = failed; err == nil {
-				ended = page.URL.String()
-			}
+			page, err = who.Allow(ctx, at)
+		case "deny":
+			page, err = who.Deny(ctx, at)
+		case "open":
+			page, err = who.Visit(ctx, at)
 		case "connect":
 			err = who.Connect(ctx, at)
-		case "open":
-			page, failed := who.Visit(ctx, at)
-			if err = failed; err == nil {
-				ended = page.URL.String()
-			}
 		default:
 			t.Logf("it says: %s", lines.Text())
 			continue
 		}
+		if page != nil {
+			at = page.URL.String()
+		}
 		if err == nil {
-			_, err = fmt.Fprintln(in, ended)
+			_, err = fmt.Fprintln(in, at)
 		}
 	}
-	_, _ = io.Copy(io.Discard, out) // lest it waits until somebody reads
+	_ = in.Close() // it need not wait for an answer
+	_, _ = io.Copy(io.Discard, out)
 	return err
 }
 

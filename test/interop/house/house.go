@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/test/leaks"
@@ -36,14 +37,14 @@ var declarations string
 // House is a Gatehouse with one Organization, acme.
 type House struct {
 	*process.Process
-	// Site is where applications are: at SiteURL. What is not handled there is answered 200,
-	// so that a browser can be sent back with a code.
-	Site    *http.ServeMux
+	// SiteURL is where applications are. A path that nobody handles is answered 200, so that
+	// a browser can be sent back with a code.
 	SiteURL string
 	// Apache is the address of the application acme.apache, where nobody listens yet.
 	Apache string
 
 	site            *httptest.Server
+	handlers        sync.Map // path → http.HandlerFunc
 	binary, dataDir string
 	password        string
 }
@@ -59,9 +60,8 @@ func Open(ctx context.Context, dir string) (*House, error) {
 
 // Run starts a Gatehouse that is built already.
 func Run(ctx context.Context, binary, dir string) (*House, error) {
-	h := &House{Site: http.NewServeMux(), binary: binary, dataDir: filepath.Join(dir, "data")}
-	h.Site.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "You are back.") })
-	h.site = httptest.NewServer(h.Site)
+	h := &House{binary: binary, dataDir: filepath.Join(dir, "data")}
+	h.site = httptest.NewServer(http.HandlerFunc(h.application))
 	h.SiteURL = h.site.URL
 	if err := h.serve(ctx, filepath.Join(dir, "manifests")); err != nil {
 		h.site.Close()
@@ -69,6 +69,17 @@ func Run(ctx context.Context, binary, dir string) (*House, error) {
 	}
 	return h, nil
 }
+
+func (h *House) application(w http.ResponseWriter, r *http.Request) {
+	if handler, ok := h.handlers.Load(r.URL.Path); ok {
+		handler.(http.HandlerFunc)(w, r)
+		return
+	}
+	_, _ = io.WriteString(w, "You are back.")
+}
+
+// Handle serves a path of the site.
+func (h *House) Handle(path string, handler http.HandlerFunc) { h.handlers.Store(path, handler) }
 
 func (h *House) serve(ctx context.Context, manifests string) (err error) {
 	leaks.Remember(Secret)
@@ -134,12 +145,21 @@ func (p *Person) Connect(ctx context.Context, target string) error {
 // Allow opens a page that begins an authorization request, signs in if asked to, allows
 // what is asked for, and returns the page where the browser ends up.
 func (p *Person) Allow(ctx context.Context, target string) (*person.Page, error) {
+	return p.decide(ctx, target, "allow")
+}
+
+// Deny is Allow for somebody who says no.
+func (p *Person) Deny(ctx context.Context, target string) (*person.Page, error) {
+	return p.decide(ctx, target, "deny")
+}
+
+func (p *Person) decide(ctx context.Context, target, button string) (*person.Page, error) {
 	page, err := p.Visit(ctx, target)
 	if err == nil && page.URL.Path == "/login/" {
 		page, err = p.Press(ctx, page, "sign in", map[string]string{"email": Email, "password": p.password})
 	}
 	if err == nil && page.URL.Path == "/oauth/authorize/" {
-		page, err = p.Press(ctx, page, "allow", nil)
+		page, err = p.Press(ctx, page, button, nil)
 	}
 	if err == nil && page.Status != http.StatusOK {
 		err = fmt.Errorf("%s answers %d: %s", withoutQuery(page.URL), page.Status, page.Text)

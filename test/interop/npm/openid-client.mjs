@@ -1,7 +1,7 @@
 // openid-client, as it is, in each kind of application.
 import assert from 'node:assert/strict'
 import * as client from 'openid-client'
-import { allow, connect, email, end, issuer, open, secret, site } from './person.mjs'
+import { allow, connect, deny, email, end, issuer, open, secret, site } from './person.mjs'
 
 // ID tokens are verified by their signature, not only because of whom they come from.
 const execute = [client.allowInsecureRequests, client.enableNonRepudiationChecks]
@@ -58,6 +58,36 @@ async function withoutSecret(id, redirect_uri) {
   await assert.rejects(client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub))
 }
 
+// What an application is told when there is nothing to be had.
+async function refusals() {
+  const config = await discover('acme.web', client.ClientSecretBasic(secret))
+  const verifier = client.randomPKCECodeVerifier()
+  const state = client.randomState()
+  const request = {
+    redirect_uri: site + '/callback', scope: 'openid', state,
+    code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+  }
+  const refused = async (error, go, change) => {
+    const landed = await go(client.buildAuthorizationUrl(config, { ...request, ...change }))
+    await assert.rejects(client.authorizationCodeGrant(config, landed, { pkceCodeVerifier: verifier, expectedState: state }), (e) => {
+      assert.ok(e instanceof client.AuthorizationResponseError, e)
+      assert.equal(e.error, error)
+      return true
+    })
+  }
+  await refused('login_required', open, { prompt: 'none' })
+  await refused('access_denied', deny, {})
+  await refused('consent_required', open, { prompt: 'none' })
+  await refused('invalid_scope', open, { scope: 'openid no:such-scope' })
+  await refused('unsupported_response_type', open, { response_type: 'code id_token' })
+  // A code that was stolen, and one that is used twice.
+  const landed = await allow(client.buildAuthorizationUrl(config, request))
+  await assert.rejects(client.authorizationCodeGrant(config, landed, {
+    pkceCodeVerifier: client.randomPKCECodeVerifier(), expectedState: state,
+  }), { error: 'invalid_grant' })
+  await assert.rejects(client.authorizationCodeGrant(config, landed, { pkceCodeVerifier: verifier, expectedState: state }), { error: 'invalid_grant' })
+}
+
 async function device() {
   const config = await discover('acme.cli', client.None())
   const asked = await client.initiateDeviceAuthorization(config, { scope: 'openid email offline_access' })
@@ -75,6 +105,7 @@ async function machine(authentication) {
   assert.equal(answer.status, 200)
 }
 
+await refusals()
 await web('acme.web', 'RS256')
 await web('acme.web-es256', 'ES256')
 await withoutSecret('acme.spa', site + '/spa/')

@@ -14,6 +14,7 @@ async function ask(verb, url) {
 
 // Where the browser ended up.
 export const allow = (url) => ask('allow', url)
+export const deny = (url) => ask('deny', url)
 export const connect = (url) => ask('connect', url)
 export const open = (url) => ask('open', url)
 

@@ -100,8 +100,8 @@ func signIn(ctx context.Context, t *testing.T, who *house.Person, party rp.Relyi
 			got <- gained{tokens, info}
 			_, _ = io.WriteString(w, "Welcome.")
 		}), party)
-	gatehouse.Site.HandleFunc("/enter/"+client, rp.AuthURLHandler(rand.Text, party, rp.WithURLParam("nonce", nonce)))
-	gatehouse.Site.HandleFunc("/callback/"+client, func(w http.ResponseWriter, r *http.Request) {
+	gatehouse.Handle("/enter/"+client, rp.AuthURLHandler(rand.Text, party, rp.WithURLParam("nonce", nonce)))
+	gatehouse.Handle("/callback/"+client, func(w http.ResponseWriter, r *http.Request) {
 		back(w, r.WithContext(context.WithValue(r.Context(), nonceKey{}, nonce)))
 	})
 	page, err := who.Allow(ctx, gatehouse.SiteURL+"/enter/"+client)
