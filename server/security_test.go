@@ -22,8 +22,8 @@ func TestWhatIsNotServedIsNotThere(t *testing.T) {
 	}
 }
 
-// RFC 9700 section 2.6: no application registers an origin yet, so the scripts of other
-// sites read the metadata and nothing else.
+// RFC 9700 B-2.6d: from an origin that no application registered, scripts read the metadata
+// and nothing else.
 func TestScriptsOfOtherSitesReadOnlyTheMetadata(t *testing.T) {
 	w := servertest.New(t)
 	for _, path := range []string{

@@ -25,6 +25,9 @@ var (
 	cited   = regexp.MustCompile(`//.*?\bASVS ([\d., -]+)`)
 	asvsID  = regexp.MustCompile(`\d+\.\d+\.\d+(?:-\d+)?`)
 	started = regexp.MustCompile(`(?m)^\| ([\d., -]+) \|`)
+	// RFC 9700 B-4.5 and B-4.8 in a comment: two rows of the chapter about it.
+	rowID      = regexp.MustCompile(`\bB-\d[\d.]*\d[a-d]?`)
+	rowStarted = regexp.MustCompile(`(?m)^\| (B-[^|]+) \|`)
 )
 
 func TestEveryTestNamedInSecurityMdExists(t *testing.T) {
@@ -115,4 +118,61 @@ func sources(t *testing.T) map[string][]byte {
 
 func holdsTests(path string) bool {
 	return strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".txtar") || filepath.Base(filepath.Dir(path)) == "storetest"
+}
+
+// Nothing that is demanded of an authorization server, a resource server or a verifier of
+// tokens may be forgotten: a row has a test, or says why it has none.
+func TestSecurityMdHasEveryRowAboutTokensAndOAuth(t *testing.T) {
+	page, err := os.ReadFile(security)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{} // by id
+	asvs, rest, _ := strings.Cut(string(page), "\n## 4. ")
+	for line := range strings.Lines(asvs) {
+		if m := started.FindStringSubmatch(line); m != nil {
+			for _, id := range ids(m[1]) {
+				rows[id] = line
+			}
+		}
+	}
+	for line := range strings.Lines(rest) {
+		if m := rowStarted.FindStringSubmatch(line); m != nil {
+			for _, id := range rowID.FindAllString(m[1], -1) {
+				rows[id] = line
+			}
+		}
+	}
+	for _, id := range demanded() {
+		switch row := rows[id]; {
+		case row == "":
+			t.Errorf("docs/security.md has no row %s", id)
+		case !namedTest.MatchString(row) && !reasoned.MatchString(row):
+			t.Errorf("row %s names no test and gives no reason: %s", id, row)
+		}
+	}
+	for path, source := range sources(t) {
+		for line := range strings.Lines(string(source)) {
+			_, comment, _ := strings.Cut(line, "//")
+			for _, id := range rowID.FindAllString(comment, -1) {
+				if rows[id] == "" {
+					t.Errorf("%s cites %s, which has no row in docs/security.md", path, id)
+				}
+			}
+		}
+	}
+}
+
+// reasoned rows say what they come with, or why they do not apply.
+var reasoned = regexp.MustCompile(`comes? with |not applicable|not yet`)
+
+// demanded lists the rows of chapters V9 and V10 of ASVS 5.0, and those of RFC 9700.
+func demanded() (all []string) {
+	for section, count := range map[string]int{"9.1": 3, "9.2": 4, "10.1": 2, "10.2": 3, "10.3": 5, "10.4": 16, "10.5": 5, "10.6": 2, "10.7": 3} {
+		for n := range count {
+			all = append(all, fmt.Sprintf("%s.%d", section, n+1))
+		}
+	}
+	return append(all, strings.Fields(`B-2.1a B-2.1b B-2.1c B-2.1d B-2.1.1a B-2.1.1b B-2.1.1c B-2.1.1d B-2.1.2 B-2.2.1 B-2.2.2
+		B-2.3 B-2.4 B-2.5 B-2.6a B-2.6b B-2.6c B-2.6d B-4.2 B-4.3 B-4.5 B-4.7 B-4.9 B-4.13 B-4.16 B-4.17`)...)
 }
