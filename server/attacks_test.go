@@ -174,3 +174,13 @@ func TestCodesThatNobodyIsAskedForAreLimitedByPerson(t *testing.T) {
 		t.Errorf("somebody else waits too: %d", a.Status)
 	}
 }
+
+// What net/http would leave out of a query was still asked for.
+func TestAQueryIsReadWholeOrNotAtAll(t *testing.T) {
+	w := servertest.New(t)
+	b := w.SignedIn(t, servertest.Ann)
+	for _, rest := range []string{"&prompt=login;max_age=0", "&prompt=%zz", "&%zz=1"} {
+		onlyAPage(t, b.Visit(t, servertest.AuthorizationRequest(web)+rest))
+		onlyAPage(t, b.Visit(t, leave("client_id", web)+rest))
+	}
+}

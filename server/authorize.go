@@ -48,7 +48,10 @@ func (s *Server) authorizeByPost(r *request) (answer, error) {
 // authorize is the authorization endpoint (RFC 6749 section 3.1). It goes as far as it can
 // without the person, and else shows what the person has to decide.
 func (s *Server) authorize(r *request) (answer, error) {
-	query := r.URL.Query()
+	query, err := r.query()
+	if err != nil {
+		return nil, err
+	}
 	at, proven := s.askedAt(r, query)
 	query.Del(askedParameter)
 	a, err := s.readInquiry(r, query, at)
@@ -74,6 +77,16 @@ func (s *Server) authorize(r *request) (answer, error) {
 		return sendBack(a.Refuse(oauth.ConsentRequired, "the person has to agree first"))
 	}
 	return s.consentPage(r, a)
+}
+
+// query reads the URL's query whole. net/http leaves out what it cannot read, and another
+// request than the one that was sent would be answered.
+func (r *request) query() (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, oauth.Refuse(oauth.InvalidRequest, "the query of the link is not well-formed")
+	}
+	return query, nil
 }
 
 // readInquiry reads a request and finds who is asked.

@@ -70,7 +70,11 @@ func (s *Server) readFarewell(r *request, query url.Values) (*farewell, error) {
 
 // showEndSession signs out whom an application means, or asks.
 func (s *Server) showEndSession(r *request) (answer, error) {
-	f, err := s.readFarewell(r, r.URL.Query())
+	query, err := r.query()
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.readFarewell(r, query)
 	if err != nil {
 		return nil, err
 	}
