@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/test/servertest"
 )
 
@@ -182,5 +183,23 @@ func TestAQueryIsReadWholeOrNotAtAll(t *testing.T) {
 	for _, rest := range []string{"&prompt=login;max_age=0", "&prompt=%zz", "&%zz=1"} {
 		onlyAPage(t, b.Visit(t, servertest.AuthorizationRequest(web)+rest))
 		onlyAPage(t, b.Visit(t, leave("client_id", web)+rest))
+	}
+}
+
+// What the declaration takes back ends at the next use, offline access too: the person may
+// have signed out long since.
+func TestOfflineAccessThatWasTakenBackEndsWhatOutlivesTheSession(t *testing.T) {
+	w := servertest.New(t)
+	b := w.SignedIn(t, servertest.Ann)
+	for _, scope := range []string{"openid offline_access", "offline_access org:read"} {
+		a := w.Redeem(t, web, b.Code(t, web, "scope", scope))
+		w.Declared.Applications[web].ProtocolScopes = oauth.NewScopeSet(oauth.OpenID)
+		w.Publish(t)
+		refused(t, w.Refresh(t, web, a.Text("refresh_token")), 400, "invalid_grant")
+		w.Declared.Applications[web].ProtocolScopes = oauth.ProtocolScopes
+		w.Publish(t)
+		if again := w.Refresh(t, web, a.Text("refresh_token")); again.Status != http.StatusOK {
+			t.Errorf("%s: given back: %d %s", scope, again.Status, again.Body)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -115,11 +116,14 @@ func (u *refresh) redeem(ctx context.Context) (redemption, error) {
 	return got, nil
 }
 
-// overdue reports whether the refresh token has ended by the ceilings as they are now.
+// overdue reports whether the refresh token has ended by the ceilings as they are now. What
+// outlives its session by offline access ends when the application may no longer have that.
 func (u *refresh) overdue() bool {
 	g, now := &u.grant, u.Now
 	ceilings := u.in.Organization.Tokens
-	return !now.Before(g.IdleExpiresAt) ||
+	offline := slices.Contains(g.Scopes, oauth.OfflineAccess)
+	return offline && !u.in.Application.ProtocolScopes.Has(oauth.OfflineAccess) ||
+		!now.Before(g.IdleExpiresAt) ||
 		!now.Before(g.RotatedAt.Add(ceilings.RefreshIdle)) ||
 		!now.Before(g.CreatedAt.Add(ceilings.RefreshAbsolute)) ||
 		!u.Client.Application.Allows(oauth.RefreshToken)
