@@ -203,3 +203,22 @@ func TestOfflineAccessThatWasTakenBackEndsWhatOutlivesTheSession(t *testing.T) {
 		}
 	}
 }
+
+// ASVS 10.7.1: an address that any program on the device may answer proves nobody, whatever
+// its scheme; a loopback address by any name is one.
+func TestWhatMayBeAnyProgramIsAskedForEachTime(t *testing.T) {
+	for uri, asked := range map[string]bool{
+		"https://site.example.com/callback": false, "https://localhost.example.com/callback": false,
+		"https://localhost/callback": true, "https://app.localhost:8443/callback": true,
+		"https://127.0.0.1/callback": true, "https://[::1]/callback": true, "http://localhost/callback": true,
+	} {
+		w := servertest.New(t)
+		w.Declared.Applications[site].RedirectURIs = []string{uri}
+		w.Publish(t)
+		b := w.SignedIn(t, servertest.Ann)
+		b.Code(t, site, "redirect_uri", uri)
+		if got := b.Authorize(t, site, "redirect_uri", uri).Status == http.StatusOK; got != asked {
+			t.Errorf("%s: asked again: %t, want %t", uri, got, asked)
+		}
+	}
+}

@@ -74,10 +74,14 @@ func unsafe(c rune) bool { return c <= ' ' || c > '~' || c == '\\' || c == '#' }
 // private-use one may be any program on the device (RFC 8252 section 8.6).
 func (r *Request) Assured() bool {
 	u, err := url.Parse(r.RedirectURI)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "localhost" {
+	if err != nil || u.Scheme != "https" {
 		return false
 	}
-	address, err := netip.ParseAddr(u.Hostname())
+	host := u.Hostname()
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 section 6.3
+		return false
+	}
+	address, err := netip.ParseAddr(host)
 	return err != nil || !address.IsLoopback()
 }
 
