@@ -222,3 +222,15 @@ func TestWhatMayBeAnyProgramIsAskedForEachTime(t *testing.T) {
 		}
 	}
 }
+
+// Display names are not unique: another tenant may call itself like the organization whose
+// member is asked. Its slug is its own.
+func TestAnApplicationFromElsewhereIsNamedWithTheSlugOfItsOwner(t *testing.T) {
+	w := servertest.New(t)
+	w.Declared.Organizations["globex"].DisplayName = "Acme"
+	w.Publish(t)
+	page := w.SignedIn(t, servertest.Ann).Authorize(t, abroad, "organization", "acme", "scope", "org:read")
+	if !strings.Contains(string(page.Body), "belongs to Acme (globex), not to Acme") {
+		t.Errorf("the page does not say whose it is: %s", page.Body)
+	}
+}

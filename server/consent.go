@@ -110,7 +110,8 @@ func (s *Server) consentPage(r *request, a *inquiry) (answer, error) {
 		Obstacle: a.obstacle, Unproven: !a.Assured(), Request: box, Token: s.sessions.Form(a.session).Token(consentPurpose),
 	}
 	if a.Owner.ID != a.org.ID {
-		p.Owner = a.Owner.DisplayName
+		// Anybody may take the display name of another; a slug is granted.
+		p.Owner = a.Owner.DisplayName + " (" + a.Owner.Slug + ")"
 	}
 	if a.obstacle == "" {
 		p.Scopes, p.Identity = a.access(), a.identity()

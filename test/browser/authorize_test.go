@@ -64,7 +64,7 @@ func TestPersonChoosesTheOrganization(t *testing.T) {
 	w.wantText("Choose an organization", "Charts", "Acme Rockets", "Tool Makers")
 	w.look("organization")
 	w.press("button[value=acme]")
-	w.wantText("Allow access?", "belongs to Tool Makers, not to Acme Rockets", "See projects", "Stay connected while you are away", "for 90 days at most")
+	w.wantText("Allow access?", "belongs to Tool Makers (tools), not to Acme Rockets", "See projects", "Stay connected while you are away", "for 90 days at most")
 	w.look("consent-abroad")
 	w.press("button[value=approve]")
 	w.wantText("You are back at Acme")
