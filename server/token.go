@@ -95,9 +95,8 @@ func tokenBody(now time.Time, i *grants.Issued) json.RawMessage {
 	b = appendString(b, i.AccessToken)
 	b = append(b, `,"token_type":"Bearer","expires_in":`...)
 	b = strconv.AppendInt(b, int64(i.Access.ExpiresAt.Sub(now)/time.Second), 10)
-	b = append(b, `,"expires_at":"`...)
-	b = i.Access.ExpiresAt.UTC().AppendFormat(b, time.RFC3339)
-	b = append(b, `","scope":`...)
+	b = strconv.AppendInt(append(b, `,"expires_at":`...), i.Access.ExpiresAt.Unix(), 10)
+	b = append(b, `,"scope":`...)
 	b = appendString(b, i.Access.Scopes.String())
 	if i.RefreshToken != "" {
 		b = appendString(append(b, `,"refresh_token":`...), i.RefreshToken)
