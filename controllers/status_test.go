@@ -111,7 +111,7 @@ spec: {slug: globex}
 apiVersion: auth.gatehouse.dev/v1alpha1
 kind: ApiApplication
 metadata: {name: web, namespace: acme}
-spec: {organizationRef: {name: acme}, type: Web, scopes: ["org:read"]}
+spec: {organizationRef: {name: acme}, type: Desktop, scopes: ["org:read"]}
 ---
 apiVersion: auth.gatehouse.dev/v1alpha1
 kind: Role
@@ -121,7 +121,7 @@ spec: {organizationRef: {name: acme, namespace: acme}, rules: [{scopes: ["org:re
 	for _, bad := range []struct{ kind, namespace, name, reason, abnormal, says string }{
 		{kindProvider, systemNamespace, "saml", "UnsupportedValue", v1alpha1.Stalled, "SAML"},
 		{kindOrganization, "acme", "globex", "SlugNotGranted", v1alpha1.Reconciling, "globex"},
-		{kindApplication, "acme", "web", "UnsupportedValue", v1alpha1.Stalled, "Web"},
+		{kindApplication, "acme", "web", "UnsupportedValue", v1alpha1.Stalled, "Desktop"},
 		{kindRole, "elsewhere", "stranger", "NotAdmitted", v1alpha1.Reconciling, "no Organization acme/acme admits this namespace"},
 	} {
 		u := b.expect(bad.kind, bad.namespace, bad.name, bad.reason)
