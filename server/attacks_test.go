@@ -2,85 +2,88 @@ package server_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
-	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/test/servertest"
 )
 
-// Nobody makes us keep, or browsers carry, what is longer than requests are.
-func TestWhatIsTooLongIsNeitherKeptNorSentBack(t *testing.T) {
-	w := servertest.New(t)
-	b := w.SignedIn(t, servertest.Ann)
-	to := b.Authorize(t, web, "state", strings.Repeat("s", 4097)).Location(t)
-	if query := to.Query(); query.Get("error") != "invalid_request" || query.Has("state") {
-		t.Errorf("a long state: sent to %.200s", to)
-	}
-	for _, path := range []string{"/oauth/authorize/", "/oauth/logout/"} {
-		if a := b.Send(t, http.MethodPost, path, servertest.Form("client_id", web, "state", strings.Repeat("s", 9000))); a.Status != http.StatusBadRequest || a.Header.Get("Location") != "" {
-			t.Errorf("a long post to %s: %d", path, a.Status)
+// ASVS 10.7.1: neither a declaration nor an agreement for another address spares the
+// question where any program on the device may receive the answer.
+func TestConsentIsNeverSkippedForAnyProgram(t *testing.T) {
+	const loopback = "http://localhost:8000/callback"
+	for _, mode := range []model.Consent{{Mode: model.ConsentSkip}, {Mode: model.ConsentRemember, MaxAge: time.Hour}} {
+		w := servertest.New(t)
+		w.Declared.Applications[site].Consent = mode
+		w.Declared.Applications[site].RedirectURIs = []string{servertest.Redirects[site][0], loopback}
+		w.Publish(t)
+		b := w.SignedIn(t, servertest.Ann)
+		b.Code(t, site)
+		if a := b.Authorize(t, site); a.Status != http.StatusSeeOther {
+			t.Fatalf("%s: asked again: %d", mode.Mode, a.Status)
+		}
+		if a := b.Authorize(t, site, "redirect_uri", loopback); a.Status != http.StatusOK {
+			t.Errorf("%s: nobody is asked: %d to %s", mode.Mode, a.Status, a.Header.Get("Location"))
+		}
+		to := b.Authorize(t, site, "redirect_uri", loopback, "prompt", "none").Location(t)
+		if to.Query().Get("error") != "consent_required" || to.Query().Has("code") {
+			t.Errorf("%s: prompt none: sent to %s", mode.Mode, to)
 		}
 	}
 }
 
-// Whoever may work nowhere is offered nothing, and is told of no organization.
-func TestOnlyOrganizationsThatAreWorthAChoiceAreOffered(t *testing.T) {
-	unproven := store.User{ID: "usr_evaevaevaevaevaevaevae", Email: "eva@example.com", Name: "Eva"}
+// A longer memory that is declared later is not what the person agreed to; a shorter one
+// counts at once.
+func TestAConsentLastsAsLongAsWasSaidWhenItWasGiven(t *testing.T) {
+	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
-		change func(*servertest.Declared)
-		person store.User
-		text   string
+		later time.Duration
+		after time.Duration
+		asked bool
 	}{
-		"both":                                 {func(*servertest.Declared) {}, servertest.Ann, "Choose an organization"},
-		"one is suspended":                     {func(d *servertest.Declared) { d.Organizations["acme"].Suspended = true }, servertest.Ann, "globex"},
-		"the sign-in does not count in one":    {func(d *servertest.Declared) { d.Organizations["acme"].Providers = nil }, servertest.Ann, "globex"},
-		"one does not admit the application":   {func(d *servertest.Declared) { d.Organizations["acme"].External.ClientIDs = nil }, servertest.Ann, "globex"},
-		"the person has not proven an address": {func(*servertest.Declared) {}, unproven, "None of your organizations"},
+		"longer, before the end": {365 * day, 29 * day, false},
+		"longer, after it":       {365 * day, 30 * day, true},
+		"shorter, before it":     {day, 23 * time.Hour, false},
+		"shorter, after it":      {day, day, true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			w := servertest.New(t)
-			w.Declared.Applications[abroad].Consent = model.Consent{}
-			w.Declared.Holdings["acme"][unproven.Email] = []string{"acme reader"}
-			w.Declared.Holdings["globex"][unproven.Email] = []string{"globex reader"}
-			if err := w.Store.CreateUser(t.Context(), unproven, store.Event{Time: w.Now(), Action: "user.created"}); err != nil {
-				t.Fatal(err)
-			}
-			c.change(w.Declared)
-			w.Publish(t)
-			b := w.SignedIn(t, c.person)
-			page := string(b.Authorize(t, abroad, "scope", "org:read").Body)
-			if !strings.Contains(strings.ToLower(page), strings.ToLower(c.text)) {
-				t.Errorf("the page lacks %q: %s", c.text, page)
-			}
-			if name == "both" {
-				return
-			}
-			if strings.Contains(page, "Acme") {
-				t.Errorf("the page names an organization that is no choice: %s", page)
-			}
-			if strings.Contains(name, "suspended") {
-				sentBack(t, w, b.Authorize(t, abroad, "organization", "acme"), abroad, "access_denied")
-			}
-		})
+		w := servertest.New(t)
+		w.SignedIn(t, servertest.Ann).Code(t, site)
+		w.Declared.Applications[site].Consent.MaxAge = c.later
+		w.Publish(t)
+		w.Pass(c.after)
+		if got := w.SignedIn(t, servertest.Ann).Authorize(t, site).Status == http.StatusOK; got != c.asked {
+			t.Errorf("%s: asked: %t, want %t", name, got, c.asked)
+		}
 	}
 }
 
-// What proves when a request came first is not kept for a day on which nobody looks.
-func TestADetourToTheSignInTakesAnHourAtMost(t *testing.T) {
+// OpenID Connect RP-Initiated Logout section 2: who posts the ID token wants it in no URL,
+// which histories and the logs of proxies keep.
+func TestAPostedIDTokenIsInNoURL(t *testing.T) {
 	w := servertest.New(t)
-	b := w.Browser()
-	back := b.Authorize(t, web, "prompt", "login").Location(t).Query().Get("next")
-	w.Pass(time.Minute)
-	b.SignIn(t, servertest.Ann)
-	w.Pass(58 * time.Minute)
-	if a := b.Visit(t, back); a.Status != http.StatusOK {
-		t.Errorf("59 minutes later: %d", a.Status)
+	b := w.SignedIn(t, servertest.Ann)
+	hint := w.Redeem(t, web, b.Code(t, web, "scope", "openid")).Text("id_token")
+	post := func() *url.URL {
+		t.Helper()
+		r := w.Request(t, http.MethodPost, "/oauth/logout/", servertest.Form("id_token_hint", hint, "post_logout_redirect_uri", goodbye, "state", "s").Encode())
+		to := w.Do(t, r).Location(t)
+		if parts := strings.Split(hint, "."); strings.Contains(to.String(), parts[1]) {
+			t.Errorf("sent to %s", to)
+		}
+		return to
 	}
+	late, now := post(), post()
+	if to := b.Visit(t, now.String()).Location(t); to.String() != goodbye+"?state=s" || signedInStill(t, b) {
+		t.Errorf("sent to %s", to)
+	}
+	b.SignIn(t, servertest.Ann)
 	w.Pass(time.Minute)
-	if to := b.Visit(t, back).Location(t); to.Path != "/login/" {
-		t.Errorf("an hour later: sent to %s", to)
+	onlyAPage(t, b.Visit(t, late.String()))
+	onlyAPage(t, b.Visit(t, tampered(now.String())))
+	if !signedInStill(t, b) {
+		t.Error("a link from a log signs out")
 	}
 }

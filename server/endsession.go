@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
@@ -70,7 +71,7 @@ func (s *Server) readFarewell(r *request, query url.Values) (*farewell, error) {
 
 // showEndSession signs out whom an application means, or asks.
 func (s *Server) showEndSession(r *request) (answer, error) {
-	query, err := r.query()
+	query, err := s.farewellQuery(r)
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +100,7 @@ func (s *Server) showEndSession(r *request) (answer, error) {
 // (OpenID Connect RP-Initiated Logout section 2): the same by GET.
 func (s *Server) endSessionByPost(r *request) (answer, error) {
 	if !r.form.Has("decision") {
-		query := r.form.Encode()
-		if len(query) > longestRequest {
-			return nil, oauth.Refuse(oauth.InvalidRequest, "the request is too long")
-		}
-		return redirect{to: endSessionPath + "?" + query}, nil
+		return s.farewellByGet(r)
 	}
 	token, decision := r.form.Get("token"), r.form.Get("decision")
 	r.form.Del("token")
@@ -124,6 +121,42 @@ func (s *Server) endSessionByPost(r *request) (answer, error) {
 		return redirect{to: homePath}, nil
 	}
 	return s.endSession(r, session, f)
+}
+
+// postedParameter carries a request that was posted on to the same by GET.
+const postedParameter = "posted"
+
+// posted is a request that an application posted, so that the ID token in it stays out of
+// URLs, and with that out of histories and the logs of proxies.
+type posted struct {
+	Query string    `json:"query"`
+	At    time.Time `json:"at"`
+}
+
+// farewellByGet asks the browser to come again by GET: posts from other sites have no cookies.
+func (s *Server) farewellByGet(r *request) (answer, error) {
+	query := r.form.Encode()
+	if len(query) > longestRequest {
+		return nil, oauth.Refuse(oauth.InvalidRequest, "the request is too long")
+	}
+	box, err := s.sealed.Seal(endSessionForm, posted{query, r.now})
+	if err != nil {
+		return nil, err
+	}
+	return redirect{to: endSessionPath + "?" + url.Values{postedParameter: {box}}.Encode()}, nil
+}
+
+// farewellQuery reads a request as it is in the URL, or as it was posted a moment ago.
+func (s *Server) farewellQuery(r *request) (url.Values, error) {
+	query, err := r.query()
+	if err != nil || !query.Has(postedParameter) {
+		return query, err
+	}
+	var p posted
+	if !s.sealed.Open(endSessionForm, query.Get(postedParameter), &p) || r.now.Sub(p.At) >= time.Minute {
+		return nil, oauth.Refuse(oauth.InvalidRequest, "the request to sign out is no longer valid")
+	}
+	return url.ParseQuery(p.Query)
 }
 
 func (s *Server) endSession(r *request, session *sessions.Session, f *farewell) (answer, error) {
