@@ -140,6 +140,48 @@ func TestTheMetadataSaysWhatTheCodeFlowDemands(t *testing.T) {
 	}
 }
 
+// ASVS 10.4.6, RFC 9700 B-2.1.1a: a challenge is demanded of every application that does not
+// declare otherwise, also if it sends a nonce, and of one that declares so no more.
+func TestAChallengeIsDemandedWhereNothingElseIsDeclared(t *testing.T) {
+	w := servertest.New(t)
+	b := w.SignedIn(t, servertest.Ann)
+	without := []string{"code_challenge", "-", "code_challenge_method", "-", "scope", "openid project:read", "nonce", "the nonce"}
+	for _, client := range []string{site, spa, native, abroad} {
+		sentBack(t, w, b.Authorize(t, client, without...), client, "invalid_request")
+	}
+	if a := b.Authorize(t, web, without...); a.Status != http.StatusOK {
+		t.Errorf("where it is declared: %d to %s", a.Status, a.Header.Get("Location"))
+	}
+	w.Declared.Applications[web].PKCEOptional = false
+	w.Publish(t)
+	sentBack(t, w, b.Authorize(t, web, without...), web, "invalid_request")
+}
+
+// ASVS 10.7.1: neither a consent that was remembered for an address that proves somebody,
+// nor an application that is declared not to ask, spares the question where the answer goes
+// to a program on the device.
+func TestAnAddressThatProvesNobodyIsAskedForWhateverWasAgreedElsewhere(t *testing.T) {
+	for _, mode := range []model.ConsentMode{model.ConsentRemember, model.ConsentSkip} {
+		w := servertest.New(t)
+		w.Declared.Applications[site].Consent.Mode = mode
+		w.Declared.Applications[site].RedirectURIs = []string{servertest.Redirects[site][0], "http://127.0.0.1:8000/callback", "com.example.app:/callback"}
+		w.Publish(t)
+		b := w.SignedIn(t, servertest.Ann)
+		b.Code(t, site)
+		if to := b.Authorize(t, site).Location(t); to.Query().Get("code") == "" {
+			t.Fatalf("%s: where it is spared she is asked: %s", mode, to)
+		}
+		for _, uri := range w.Declared.Applications[site].RedirectURIs[1:] {
+			if a := b.Authorize(t, site, "redirect_uri", uri); a.Status != http.StatusOK {
+				t.Errorf("%s: %s is not asked for: %d", mode, uri, a.Status)
+			}
+			if to := b.Authorize(t, site, "redirect_uri", uri, "prompt", "none").Location(t); to.Query().Get("error") != "consent_required" {
+				t.Errorf("%s: %s with prompt=none: %s", mode, uri, to)
+			}
+		}
+	}
+}
+
 // ASVS 10.4.5, RFC 9700 B-2.2.2, and what is demanded for applications in browsers: their
 // refresh tokens rotate, one of many at once wins, and reuse ends all.
 func TestRefreshTokensOfPublicApplicationsRotateAndEndWithReuse(t *testing.T) {
