@@ -124,7 +124,7 @@ func (p *Pipeline) lost(ctx context.Context, r *Request, hash []byte) error {
 	return p.replayed(ctx, r, &c)
 }
 
-// replayed revokes what a code was redeemed for.
+// replayed revokes what a code was redeemed for; nobody prevents that by hanging up.
 func (p *Pipeline) replayed(ctx context.Context, r *Request, c *store.AuthorizationCode) error {
 	if c.GrantID == [16]byte{} {
 		return deadCode
@@ -132,17 +132,18 @@ func (p *Pipeline) replayed(ctx context.Context, r *Request, c *store.Authorizat
 	const reason = "authorization code reused"
 	ev := event(r, r.Client.Application.ClientID, "grant.revoked", uuid.UUID(c.GrantID).String())
 	ev.OrganizationID, ev.Reason = c.OrganizationID, reason
-	if err := p.Store.RevokeGrant(ctx, c.GrantID, r.Now, reason, ev); err != nil {
+	if err := p.Store.RevokeGrant(context.WithoutCancel(ctx), c.GrantID, r.Now, reason, ev); err != nil {
 		return fmt.Errorf("revoke grant: %w", err)
 	}
 	return deadCode
 }
 
-// burn makes a code worthless, and returns the answer unless that fails.
+// burn makes a code worthless, and returns the answer unless that fails. Nobody tries a code
+// unseen by hanging up before the verdict.
 func (p *Pipeline) burn(ctx context.Context, r *Request, c *store.AuthorizationCode, why string, answer error) error {
 	ev := event(r, r.Client.Application.ClientID, "code.burned", c.ClientID)
 	ev.OrganizationID, ev.Outcome, ev.Reason = c.OrganizationID, "refused", why
-	if err := p.Store.BurnAuthorizationCode(ctx, c.Hash, r.Now, ev); err != nil {
+	if err := p.Store.BurnAuthorizationCode(context.WithoutCancel(ctx), c.Hash, r.Now, ev); err != nil {
 		return fmt.Errorf("burn authorization code: %w", err)
 	}
 	return answer

@@ -55,7 +55,7 @@ func (p *Pipeline) refreshToken(ctx context.Context, r *Request) (redemption, er
 			return got, err
 		}
 		use.fresh = true
-		got, err = use.read(ctx, p.Fresh.Grant)
+		got, err = use.read(context.WithoutCancel(ctx), p.Fresh.Grant) // who uses one twice is found out, also after hanging up
 	}
 	if errors.Is(err, errStale) {
 		err = fmt.Errorf("rotate refresh token: %w", store.ErrUnavailable)
@@ -168,7 +168,7 @@ func (u *refresh) revokeReused(ctx context.Context) error {
 	const reason = "refresh token reused"
 	ev := event(u.Request, u.Client.Application.ClientID, "grant.revoked", uuid.UUID(g.ID).String())
 	ev.OrganizationID, ev.Reason = g.OrganizationID, reason
-	if err := u.Store.RevokeGrant(ctx, g.ID, u.Now, reason, ev); err != nil {
+	if err := u.Store.RevokeGrant(context.WithoutCancel(ctx), g.ID, u.Now, reason, ev); err != nil {
 		return fmt.Errorf("revoke grant: %w", err)
 	}
 	return deadRefreshToken
