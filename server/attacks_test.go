@@ -475,11 +475,46 @@ func TestAnAddressThatIsNotProvenHoldsNoRole(t *testing.T) {
 // The ceiling of an application counts when the person looks, not when the device asked.
 func TestADeviceIsShownWithWhatItsApplicationMayHaveNow(t *testing.T) {
 	w := servertest.New(t)
-	code := w.StartDevice(t, cli, "scope", "project:write").Text("user_code")
+	code := w.StartDevice(t, cli, "scope", "project:write offline_access").Text("user_code")
 	w.Declared.Applications[cli].Scopes = oauth.NewScopeSet("project:read")
+	w.Declared.Applications[cli].ProtocolScopes = nil
 	w.Publish(t)
 	page := string(w.SignedIn(t, servertest.Ann).Visit(t, "/oauth/device/?user_code="+code).Body)
-	if strings.Contains(page, "Change projects") || !strings.Contains(page, "See projects") {
+	if strings.Contains(page, "Change projects") || strings.Contains(page, "Stay connected") || !strings.Contains(page, "See projects") {
 		t.Errorf("the page: %s", page)
+	}
+}
+
+// Scopes of the protocol are the application's to list, now as when it asked.
+func TestWhatAnApplicationMayNotLearnAnyMoreItIsNotTold(t *testing.T) {
+	w := servertest.New(t)
+	a := w.Redeem(t, web, w.SignedIn(t, servertest.Ann).Code(t, web, "scope", "openid profile email groups offline_access"))
+	w.Declared.Applications[web].ProtocolScopes = oauth.NewScopeSet(oauth.OpenID, oauth.OfflineAccess)
+	w.Publish(t)
+	told := w.Get(t, "/oauth/userinfo/", a.Text("access_token")).JSON()
+	if told["sub"] != servertest.Ann.ID || told["email"] != nil || told["name"] != nil || told["groups"] != nil {
+		t.Errorf("userinfo: %v", told)
+	}
+	if got := w.Refresh(t, web, a.Text("refresh_token")).Text("scope"); got != "offline_access openid" {
+		t.Errorf("refreshed: %q", got)
+	}
+}
+
+// Neither beyond its grant, nor beyond the ceiling of the organization where it works.
+func TestNoAccessTokenIsSaidToLastLongerThanItDoes(t *testing.T) {
+	w := servertest.New(t)
+	a := w.Redeem(t, web, w.SignedIn(t, servertest.Ann).Code(t, web, "scope", "project:read"))
+	for _, d := range []time.Duration{23 * time.Hour, 23 * time.Hour, 23 * time.Hour, 3*time.Hour - 5*time.Minute} {
+		w.Pass(d)
+		a = w.Refresh(t, web, a.Text("refresh_token"))
+	}
+	if got := a.JSON()["expires_in"]; got != 300.0 {
+		t.Errorf("5 minutes before the end of its grant it lasts %v seconds", got)
+	}
+	w.Declared.Organizations["acme"].Tokens.AccessToken = 2 * time.Minute
+	w.Publish(t)
+	a = w.Redeem(t, abroad, w.SignedIn(t, servertest.Ann).Code(t, abroad, "organization", "acme", "scope", "org:read"))
+	if got := a.JSON()["expires_in"]; got != 120.0 {
+		t.Errorf("where 2 minutes are the ceiling it lasts %v seconds", got)
 	}
 }
