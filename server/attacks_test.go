@@ -86,14 +86,21 @@ func TestAgreeingToSomethingElseProlongsNoConsent(t *testing.T) {
 
 // ASVS 10.6.2: only an application that is served speaks for itself.
 func TestAHintOfAnApplicationThatIsNotServedSignsNobodyOut(t *testing.T) {
-	w := servertest.New(t)
-	b := w.SignedIn(t, servertest.Ann)
-	hint := w.Redeem(t, site, b.Code(t, site, "scope", "openid")).Text("id_token")
-	w.Declared.Applications[site].Suspended = true
-	w.Publish(t)
-	page := b.Visit(t, leave("id_token_hint", hint))
-	if page.Status != http.StatusOK || !signedInStill(t, b) {
-		t.Errorf("got %d to %q, want to be asked", page.Status, page.Header.Get("Location"))
+	for name, end := range map[string]func(*servertest.Declared){
+		"it is suspended":             func(d *servertest.Declared) { d.Applications[web].Suspended = true },
+		"its organization is":         func(d *servertest.Declared) { d.Organizations["acme"].Suspended = true },
+		"it is not declared any more": func(d *servertest.Declared) { delete(d.Applications, web) },
+	} {
+		w := servertest.New(t)
+		b := w.SignedIn(t, servertest.Ann)
+		hint := w.Redeem(t, web, b.Code(t, web, "scope", "openid")).Text("id_token")
+		end(w.Declared)
+		w.Publish(t)
+		page := b.Visit(t, leave("id_token_hint", hint))
+		if home := b.Visit(t, "/"); page.Status != http.StatusOK || !strings.Contains(string(home.Body), "You are signed in") {
+			t.Errorf("%s: got %d to %q, want to be asked", name, page.Status, page.Header.Get("Location"))
+		}
+		onlyAPage(t, b.Visit(t, leave("id_token_hint", hint, "post_logout_redirect_uri", goodbye)))
 	}
 }
 
