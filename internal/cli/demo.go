@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -71,13 +72,14 @@ type guide struct {
 	MachineClient           string // a client with a secret of its own
 	SecretFile, SecretKey   string // where the secret of MachineClient is written
 	Organization, Other     string // slugs: the clients' organization, and one that is not theirs
+	Program                 string // as it was started
 	Change                  string // what to do next
 }
 
 // guide picks, of what is served, what a newcomer can try: the first organization that
 // the demo person belongs to, its clients, and one that they do not belong to.
 func (in *installation) guide(password string) guide {
-	g := guide{Issuer: in.issuer, Email: demoEmail, Password: password, Change: "Apply or change a resource: it is served at once."}
+	g := guide{Issuer: in.issuer, Email: demoEmail, Password: password, Program: os.Args[0], Change: "Apply or change a resource: it is served at once."}
 	if in.manifests != "" {
 		g.Change = "Edit the manifests: a change is served as soon as the file is saved."
 	}
@@ -143,6 +145,8 @@ A person to sign in as:  {{.Email}}   password: {{.Password}}   (new at each sta
     curl -s -d client_id={{.DeviceClient}} -d grant_type=urn:ietf:params:oauth:grant-type:device_code -d device_code=$CODE {{.Issuer}}/oauth/token/
 
    Before the approval the answer is authorization_pending; asked again within 5 s, slow_down.
+   All of it in one, with tokens that are kept and refreshed (docs/login.md):
+   {{.Program}} login --issuer {{.Issuer}} --client-id {{.DeviceClient}}
 {{- end}}
 
 {{.Change}}
