@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,7 +74,7 @@ func (t *tenancy) application(o *v1alpha1.ApiApplication, r *Report) *model.Appl
 	r.Suspended = o.Spec.Suspend
 	applicationType(o, r)
 	app.ClientID = t.clientID(o, r)
-	app.DisplayName = cmp.Or(o.Spec.DisplayName, app.ClientID)
+	app.DisplayName = displayName(o.Spec.DisplayName, app.ClientID, r)
 	confidential := t.credentials(o, app, r)
 	app.GrantTypes = allowedGrantTypes(o, confidential, r)
 	t.ceiling(o, app, r)

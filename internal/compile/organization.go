@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -26,6 +25,7 @@ const slugLengthMost = 40
 type draft struct {
 	object    *v1alpha1.Organization
 	report    *Report // not closed: the verdict on its surroundings comes on top
+	shown     string  // its name, to people
 	catalogue *model.Catalogue
 	tokens    model.TokenCeilings
 	external  model.ExternalApplications
@@ -34,6 +34,7 @@ type draft struct {
 func newDraft(o *v1alpha1.Organization) *draft {
 	d := &draft{object: o, report: newReport(kindOrganization, o)}
 	slugShape(o.Spec.Slug, d.report)
+	d.shown = displayName(o.Spec.DisplayName, o.Spec.Slug, d.report)
 	d.catalogue = scopeCatalogue(o.Spec.Scopes, d.report)
 	d.tokens = tokenCeilings(o.Spec.Tokens, d.report)
 	d.external = externalApplications(o.Spec.ExternalApplications, d.report)
@@ -182,7 +183,7 @@ func organizationModel(d *draft, providers []*model.Provider) model.Organization
 	o := d.object
 	return model.Organization{
 		ID: string(o.UID), Namespace: o.Namespace, Name: o.Name,
-		Slug: o.Spec.Slug, DisplayName: cmp.Or(o.Spec.DisplayName, o.Spec.Slug),
+		Slug: o.Spec.Slug, DisplayName: d.shown,
 		CreatedAt: o.CreationTimestamp.UTC(), Suspended: o.Spec.Suspend,
 		Catalogue: d.catalogue, Tokens: d.tokens, Providers: providers, External: d.external,
 	}
