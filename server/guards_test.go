@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -287,6 +289,24 @@ func TestScriptsOfASuspendedOrganizationReadNothing(t *testing.T) {
 		r.Header.Set("Origin", origin)
 		if got := w.Do(t, r).Header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("suspended %t: readable for %q, want %q", suspended, got, want)
+		}
+	}
+}
+
+// RFC 7636 section 4.1: a verifier is 43 to 128 characters of a URL, also if the challenge
+// was made from another.
+func TestAVerifierHasTheShapeOfOne(t *testing.T) {
+	w := servertest.New(t)
+	b := w.SignedIn(t, servertest.Ann)
+	for verifier, good := range map[string]bool{
+		strings.Repeat("a", 43): true, strings.Repeat("~", 128): true,
+		strings.Repeat("a", 42): false, strings.Repeat("a", 129): false, "": false,
+		strings.Repeat("a", 43) + " ": false, strings.Repeat("+", 43): false, strings.Repeat("ä", 43): false,
+	} {
+		sum := sha256.Sum256([]byte(verifier))
+		code := b.Code(t, spa, "code_challenge", base64.RawURLEncoding.EncodeToString(sum[:]))
+		if a := w.Redeem(t, spa, code, "code_verifier", verifier); (a.Status == http.StatusOK) != good {
+			t.Errorf("%.50q: %d %s", verifier, a.Status, a.Body)
 		}
 	}
 }
