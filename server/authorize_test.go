@@ -172,6 +172,7 @@ func TestAuthorizationRefusesWithTheWordOfItsTable(t *testing.T) {
 		"a nonce without openid in place of a challenge":      {web, []string{"code_challenge", "-", "code_challenge_method", "-", "nonce", "n"}, "invalid_request"},
 		"a request object":                                    {web, []string{"request", "e30.e30."}, "request_not_supported"},
 		"a request object by reference":                       {web, []string{"request_uri", "urn:x"}, "request_uri_not_supported"},
+		"an application that describes itself":                {web, []string{"registration", "{}"}, "registration_not_supported"},
 		"a scope that the catalogue lacks":                    {web, []string{"scope", "org:none"}, "invalid_scope"},
 		"a scope beyond the ceiling (ASVS 10.4.11)":           {web, []string{"scope", "project:admin"}, "invalid_scope"},
 		"a malformed scope":                                   {web, []string{"scope", "org:\"read"}, "invalid_scope"},

@@ -10,12 +10,13 @@ const (
 	InvalidScope         = "invalid_scope"          // RFC 6749 section 5.2
 	InvalidTarget        = "invalid_target"         // RFC 8707 section 2
 
-	UnsupportedResponseType = "unsupported_response_type" // RFC 6749 section 4.1.2.1
-	LoginRequired           = "login_required"            // OpenID Connect Core section 3.1.2.6
-	ConsentRequired         = "consent_required"          // OpenID Connect Core section 3.1.2.6
-	InteractionRequired     = "interaction_required"      // OpenID Connect Core section 3.1.2.6
-	RequestNotSupported     = "request_not_supported"     // OpenID Connect Core section 3.1.2.6
-	RequestURINotSupported  = "request_uri_not_supported" // OpenID Connect Core section 3.1.2.6
+	UnsupportedResponseType  = "unsupported_response_type"  // RFC 6749 section 4.1.2.1
+	LoginRequired            = "login_required"             // OpenID Connect Core section 3.1.2.6
+	ConsentRequired          = "consent_required"           // OpenID Connect Core section 3.1.2.6
+	InteractionRequired      = "interaction_required"       // OpenID Connect Core section 3.1.2.6
+	RequestNotSupported      = "request_not_supported"      // OpenID Connect Core section 3.1.2.6
+	RegistrationNotSupported = "registration_not_supported" // OpenID Connect Core section 3.1.2.6
+	RequestURINotSupported   = "request_uri_not_supported"  // OpenID Connect Core section 3.1.2.6
 
 	AccessDenied         = "access_denied"         // RFC 8628 section 3.5
 	AuthorizationPending = "authorization_pending" // RFC 8628 section 3.5

@@ -161,14 +161,18 @@ func (r *Request) pkce() error {
 
 const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// objects refuses requests by value and by reference: to ignore them would be to answer
-// another request than the one that was signed (OpenID Connect Core section 6).
+// objects refuses requests by value and by reference, and applications that describe
+// themselves: to ignore these would be to answer another request than the one that was made
+// (OpenID Connect Core sections 6 and 7.2.1).
 func (r *Request) objects() error {
 	if r.Query.Has("request") {
 		return r.Refuse(oauth.RequestNotSupported, "request objects are not served")
 	}
 	if r.Query.Has("request_uri") {
 		return r.Refuse(oauth.RequestURINotSupported, "request_uri is not served")
+	}
+	if r.Query.Has("registration") {
+		return r.Refuse(oauth.RegistrationNotSupported, "registration is not served; applications are declared")
 	}
 	return nil
 }
