@@ -310,3 +310,27 @@ func TestAVerifierHasTheShapeOfOne(t *testing.T) {
 		}
 	}
 }
+
+// A code is of the application, the organization and the sign-in as they were when it was
+// given: what was gone since does not redeem it, though it is back.
+func TestACodeEndsWithTheIncarnation(t *testing.T) {
+	for _, kind := range []string{"", "ApiApplication", "Organization", "AuthProvider"} {
+		w := servertest.New(t)
+		code := w.SignedIn(t, servertest.Ann).Code(t, web)
+		uid := map[string]string{
+			"ApiApplication": w.Declared.Applications[web].UID, "Organization": w.Declared.Organizations["acme"].ID, "AuthProvider": w.Declared.Local.UID,
+		}[kind]
+		now := w.Declared.Snapshot()
+		without := slices.DeleteFunc(slices.Clone(now.Objects), func(o model.ObjectID) bool { return o.UID == uid })
+		w.Pass(time.Second)
+		if err := w.Server.Publish(t.Context(), model.NewSnapshot("without", slices.Collect(now.Organizations()), now.Providers, without)); err != nil {
+			t.Fatal(err)
+		}
+		w.Pass(time.Second)
+		w.Publish(t)
+		w.Pass(time.Second)
+		if a := w.Redeem(t, web, code); (a.Status == http.StatusOK) != (kind == "") {
+			t.Errorf("gone and back: %q: %d %s", kind, a.Status, a.Body)
+		}
+	}
+}
