@@ -179,6 +179,9 @@ func (s *Server) stranger(a *inquiry) (bool, error) {
 
 // settled has the person choose the organization if the application leaves it to them.
 func (s *Server) settled(r *request, a *inquiry) (answer, error) {
+	if a.Misplaced {
+		return nil, a.NoPlace()
+	}
 	if a.Organization != nil {
 		return nil, nil
 	}

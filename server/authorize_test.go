@@ -462,6 +462,22 @@ func TestWhoMayNotApproveCanOnlyGoBack(t *testing.T) {
 	}
 }
 
+// Which organizations admit an application is not told to who is not signed in.
+func TestAStrangerDoesNotLearnWhichOrganizationsAdmitAnApplication(t *testing.T) {
+	w := servertest.New(t)
+	w.Declared.Organizations["acme"].External = model.ExternalApplications{}
+	w.Publish(t)
+	for _, organization := range []string{"acme", "globex", "nobody"} {
+		if to := w.Browser().Authorize(t, abroad, "organization", organization).Location(t); to.Path != "/login/" {
+			t.Errorf("%s: sent to %s", organization, to)
+		}
+		sentBack(t, w, w.Browser().Authorize(t, abroad, "organization", organization, "prompt", "none"), abroad, "login_required")
+	}
+	for _, organization := range []string{"acme", "nobody"} {
+		sentBack(t, w, w.SignedIn(t, servertest.Ann).Authorize(t, abroad, "organization", organization), abroad, "access_denied")
+	}
+}
+
 // The person chooses among the organizations that admit the application.
 func TestThePersonChoosesWhereAnApplicationOfAnotherOrganizationWorks(t *testing.T) {
 	w := servertest.New(t)

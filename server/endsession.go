@@ -29,6 +29,8 @@ type farewell struct {
 	// does not say, so the person is asked (ASVS 10.6.2).
 	subject string
 	back    string // where to go afterwards; empty: nowhere
+	// forgotten: the hint cannot be read.
+	forgotten bool
 }
 
 // readFarewell refuses what may not be done; nothing is ever sent to an address that the
@@ -40,33 +42,49 @@ func (s *Server) readFarewell(r *request, query url.Values) (*farewell, error) {
 		}
 	}
 	f := &farewell{query: query}
-	id := query.Get("client_id")
-	if text := query.Get("id_token_hint"); text != "" {
+	if err := s.whoSaysFarewell(r, f); err != nil {
+		return nil, err
+	}
+	back := query.Get("post_logout_redirect_uri")
+	switch {
+	case back == "", f.app == nil && f.forgotten:
+		return f, nil
+	case f.app == nil || !slices.Contains(f.app.PostLogoutRedirectURIs, back):
+		return nil, oauth.Refuse(oauth.InvalidRequest, "the application did not register where it wants to send you afterwards: post_logout_redirect_uri is not one of its postLogoutRedirectURIs")
+	}
+	f.back = withState(back, query.Get("state"))
+	return f, nil
+}
+
+// whoSaysFarewell finds the application, and whom it means. A hint that cannot be read may
+// be one whose key is gone: it counts for nothing, and the person is asked.
+func (s *Server) whoSaysFarewell(r *request, f *farewell) error {
+	id := f.query.Get("client_id")
+	if text := f.query.Get("id_token_hint"); text != "" {
 		hint, ok := s.tokens.ParseIDToken(text)
-		if !ok || id != "" && id != hint.Audience {
-			return nil, oauth.Refuse(oauth.InvalidRequest, "id_token_hint is no ID token that this application was given")
+		switch {
+		case !ok:
+			f.forgotten = true
+		case id != "" && id != hint.Audience:
+			return oauth.Refuse(oauth.InvalidRequest, "id_token_hint is no ID token that this application was given")
+		default:
+			id, f.subject = hint.Audience, hint.Subject
 		}
-		id, f.subject = hint.Audience, hint.Subject
 	}
 	if o, app := r.Application(id); app != nil && !o.Suspended && app.Served(r.now) {
 		f.app = app
 	}
-	back := query.Get("post_logout_redirect_uri")
-	if back == "" {
-		return f, nil
+	return nil
+}
+
+func withState(uri, state string) string {
+	switch {
+	case state == "":
+		return uri
+	case strings.Contains(uri, "?"):
+		return uri + "&" + url.Values{"state": {state}}.Encode()
 	}
-	if f.app == nil || !slices.Contains(f.app.PostLogoutRedirectURIs, back) {
-		return nil, oauth.Refuse(oauth.InvalidRequest, "the application did not register where it wants to send you afterwards: post_logout_redirect_uri is not one of its postLogoutRedirectURIs")
-	}
-	f.back = back
-	if state := query.Get("state"); state != "" {
-		separator := "?"
-		if strings.Contains(back, "?") {
-			separator = "&"
-		}
-		f.back += separator + url.Values{"state": {state}}.Encode()
-	}
-	return f, nil
+	return uri + "?" + url.Values{"state": {state}}.Encode()
 }
 
 // showEndSession signs out whom an application means, or asks.

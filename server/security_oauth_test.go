@@ -286,7 +286,8 @@ func TestNoTokenPosesForAnotherAudience(t *testing.T) {
 }
 
 // ASVS 9.1.1, 9.1.2: where a signed token is taken from outside, at both endpoints that take
-// id_token_hint and at all that take access tokens, an altered one is refused.
+// id_token_hint and at all that take access tokens, an altered one is refused, or counts for
+// nothing.
 func TestSignedTokensAreVerifiedWhereverTheyAreTaken(t *testing.T) {
 	w := servertest.New(t)
 	w.Declared.Applications[web].JWTAccessTokens = true
@@ -302,7 +303,9 @@ func TestSignedTokensAreVerifiedWhereverTheyAreTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			hint, access := forge(a.Text("id_token")), forge(a.Text("access_token"))
 			sentBack(t, w, b.Authorize(t, web, "id_token_hint", hint), web, "invalid_request")
-			onlyAPage(t, b.Visit(t, leave("id_token_hint", hint)))
+			if page := b.Visit(t, leave("id_token_hint", hint)); page.Status != http.StatusOK || !signedInStill(t, b) {
+				t.Errorf("sign-out believes it: %d", page.Status)
+			}
 			inactive(t, w, access)
 			for _, path := range []string{"/oauth/userinfo/", "/api/0/user/", "/api/0/organizations/"} {
 				if got := w.Get(t, path, access); got.Status != http.StatusUnauthorized {

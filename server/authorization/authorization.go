@@ -33,6 +33,7 @@ type Request struct {
 	Nonce       string
 	// Organization is where the grant will work; nil: the person has to choose (Settle).
 	Organization *model.Organization
+	Misplaced    bool           // an organization was named where the application does not work
 	Scopes       oauth.ScopeSet // asked for, within the ceiling there
 
 	issuer string
@@ -227,10 +228,19 @@ func (r *Request) place(w *decide.World) error {
 	if o == nil {
 		o = w.Organization(named)
 	}
-	if o == nil || o.Suspended || !o.Admits(r.Application) {
-		return r.Refuse(oauth.AccessDenied, "the application does not work in that organization")
+	if o != nil && !o.Suspended && o.Admits(r.Application) {
+		return r.Settle(o)
 	}
-	return r.Settle(o)
+	if r.Application.AnyOrganization { // which organizations admit it is for people who are signed in
+		r.Misplaced = true
+		return nil
+	}
+	return r.NoPlace()
+}
+
+// NoPlace refuses an organization where the application does not work.
+func (r *Request) NoPlace() error {
+	return r.Refuse(oauth.AccessDenied, "the application does not work in that organization")
 }
 
 // Settle fixes the organization where the grant will work, and with it what may be asked
