@@ -116,6 +116,7 @@ func sayCodeFlow(say sayer, who string, a *model.Application) {
 		say("%s does without PKCE", who)
 	}
 	switch a.Consent.Mode {
+	case model.ConsentExplicit:
 	case model.ConsentRemember:
 		say.atLeast(a.Consent.MaxAge, "people are not asked again whether they let in "+who+" for")
 	case model.ConsentSkip:
