@@ -220,6 +220,28 @@ func TestACodeEndsWithItsSession(t *testing.T) {
 	refused(t, w.Redeem(t, web, code), 400, "invalid_grant")
 }
 
+// An application that asks for a fresh sign-in ends nothing of others: the person's session
+// goes on under another identifier (ASVS 7.2.4). Somebody else's sign-in ends it.
+func TestAFreshSignInOfTheSamePersonKeepsWhatIsBoundToTheSession(t *testing.T) {
+	w := servertest.New(t)
+	b := w.SignedIn(t, servertest.Ann)
+	token := w.Redeem(t, site, b.Code(t, site)).Text("access_token")
+	before := b.Copy()
+	w.Pass(time.Second)
+	back := b.Authorize(t, web, "prompt", "login").Location(t).Query().Get("next")
+	w.Pass(time.Second)
+	b.SignIn(t, servertest.Ann)
+	if page := b.Visit(t, back); page.Status != http.StatusOK {
+		t.Fatalf("%d %s", page.Status, page.Body)
+	}
+	active(t, w, token, "org:read project:read project:write")
+	if before.Authorize(t, web).Location(t).Path != "/login/" {
+		t.Error("the identifier of before is still good")
+	}
+	b.SignIn(t, servertest.Bob)
+	inactive(t, w, token)
+}
+
 func TestRevokingTheConsentEndsItsGrants(t *testing.T) {
 	w := servertest.New(t)
 	a := w.Redeem(t, site, w.SignedIn(t, servertest.Ann).Code(t, site, "scope", "openid offline_access project:read"))

@@ -35,11 +35,6 @@ func TestAConsentFormIsWorthNothingElsewhere(t *testing.T) {
 			theirs := other.Authorize(t, web).Form(t, "/oauth/consent/")
 			return other, page.Form(t, "/oauth/consent/").Get("request"), theirs.Get("token")
 		},
-		"after a new sign-in": func(t *testing.T, b *servertest.Browser, page servertest.Answer) (*servertest.Browser, string, string) {
-			b.SignIn(t, servertest.Ann)
-			form := page.Form(t, "/oauth/consent/")
-			return b, form.Get("request"), form.Get("token")
-		},
 		"without the session's token": func(t *testing.T, b *servertest.Browser, page servertest.Answer) (*servertest.Browser, string, string) {
 			return b, page.Form(t, "/oauth/consent/").Get("request"), ""
 		},

@@ -25,7 +25,7 @@ func TestGrantsObeyTheirLaw(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"issue": law.issue, "refresh": law.refresh, "refresh again": law.refresh, "refresh once more": law.refresh, "revoke": law.revoke, "use": law.use, "wait": law.wait,
 			"application": law.application, "role": law.role, "account": law.account,
-			"issue by code": law.issueByCode, "issue by code again": law.issueByCode, "replay": law.replay, "sign in again": law.signInAgain,
+			"issue by code": law.issueByCode, "issue by code again": law.issueByCode, "replay": law.replay, "sign in again": law.signInAgain, "sign out": law.signOut,
 		})
 		law.useAll()
 	})
@@ -259,10 +259,17 @@ func (l *law) browser(u store.User) *servertest.Browser {
 	return l.browsers[u.ID]
 }
 
-// signIn begins a session, which ends the one that the browser had, and what is bound to it.
-func (l *law) signIn(u store.User) {
-	l.browser(u).SignIn(l.t, u)
-	l.end(func(g *lawGrant) bool { return g.bound && g.person.ID == u.ID })
+// signIn signs a person in again, in whose browser nobody else ever is: the session goes on.
+func (l *law) signIn(u store.User) { l.browser(u).SignIn(l.t, u) }
+
+// signOut ends the session, and what is bound to it.
+func (l *law) signOut(rt *rapid.T) {
+	u := rapid.SampledFrom(lawPeople).Draw(rt, "person")
+	b := l.browser(u)
+	if page := b.Visit(l.t, "/logout/"); rarely(rt) && strings.Contains(string(page.Body), `action="/logout/"`) {
+		b.Send(l.t, http.MethodPost, "/logout/", page.Form(l.t, "/logout/"))
+		l.end(func(g *lawGrant) bool { return g.bound && g.person.ID == u.ID })
+	}
 }
 
 func (l *law) signInAgain(rt *rapid.T) {

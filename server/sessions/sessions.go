@@ -2,8 +2,8 @@
 //
 // A session lives in the store, under a keyed hash of the identifier that the browser has
 // in a cookie; nothing about the person is in the cookie. It ends after 24 hours without
-// use, and 30 days after it began, whatever is done with it (ASVS 7.3). Each sign-in
-// makes a new identifier and ends the session that the browser had (ASVS 7.2.4). A person
+// use, and 30 days after the last sign-in, whatever is done with it (ASVS 7.3). Each sign-in
+// makes a new identifier, and the one that the browser had is dead (ASVS 7.2.4). A person
 // may have any number of sessions (ASVS 7.1.2).
 //
 // Forms carry a token bound to session, purpose and whatever they are about; form.go.
@@ -40,6 +40,7 @@ var ErrNone = errors.New("not signed in")
 type Store interface {
 	User(ctx context.Context, id string) (store.User, error)
 	CreateSession(ctx context.Context, s store.Session, ev store.Event) error
+	RenewSession(ctx context.Context, old []byte, s store.Session, ev store.Event) error
 	Session(ctx context.Context, hash []byte) (store.Session, error)
 	TouchSession(ctx context.Context, hash []byte, at time.Time) error
 	EndSession(ctx context.Context, hash []byte, ev store.Event) error
@@ -81,43 +82,64 @@ type SignIn struct {
 // maxUserAgent bounds what is kept of a header that anybody can fill.
 const maxUserAgent = 256
 
-// Begin ends the session that the browser has and begins one under a new identifier; the
-// cookie tells the browser.
+// Begin begins a session under a new identifier; the cookie tells the browser. If the same
+// person was signed in there it is the same session, which goes on with what is bound to
+// it: an application that asks for a fresh sign-in does not sign the person out of others.
+// A session of anybody else ends.
 func (m *Manager) Begin(ctx context.Context, r *http.Request, now time.Time, in SignIn) (*http.Cookie, error) {
 	ev := store.Event{
 		Time: now, Actor: in.User.ID, Action: "session.started",
 		IP: in.IP, RequestID: in.RequestID, Outcome: "ok",
 	}
-	if err := m.endOld(ctx, r, ev); err != nil {
-		return nil, err
-	}
-	id, stable := random(idSize), "ses_"+random(16)
-	ev.Target = stable
+	id := random(idSize)
 	s := store.Session{
-		Hash: m.hash(id), ID: stable, UserID: in.User.ID, ProviderUID: in.ProviderUID,
+		Hash: m.hash(id), UserID: in.User.ID, ProviderUID: in.ProviderUID,
 		AuthTime: now, CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(Absolute),
 		IP: in.IP, UserAgent: in.UserAgent[:min(len(in.UserAgent), maxUserAgent)],
 	}
-	if err := m.store.CreateSession(ctx, s, ev); err != nil {
-		return nil, fmt.Errorf("begin session: %w", err)
+	renewed, err := m.replaceOld(ctx, r, s, ev)
+	if err != nil {
+		return nil, err
+	}
+	if !renewed {
+		s.ID = "ses_" + random(16)
+		ev.Target = s.ID
+		if err := m.store.CreateSession(ctx, s, ev); err != nil {
+			return nil, fmt.Errorf("begin session: %w", err)
+		}
 	}
 	return m.cookie(m.sessionCookie(), id, int(Absolute/time.Second)), nil
 }
 
-func (m *Manager) endOld(ctx context.Context, r *http.Request, ev store.Event) error {
+// replaceOld ends the session that the browser has, or renews it with a sign-in of the same
+// person and reports so. One that is only idle goes on as well; one at its absolute limit
+// has ended, with everything that is bound to it.
+func (m *Manager) replaceOld(ctx context.Context, r *http.Request, s store.Session, ev store.Event) (renewed bool, err error) {
 	c, err := r.Cookie(m.sessionCookie())
 	if err != nil {
-		return nil // there is no cookie
+		return false, nil // there is no cookie
 	}
 	old, err := m.store.Session(ctx, m.hash(c.Value))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("find old session: %w", err)
+		return false, fmt.Errorf("find old session: %w", err)
 	}
-	ev.Action, ev.Actor, ev.Target, ev.Reason = "session.ended", old.UserID, old.ID, "replaced by a new sign-in"
-	return m.end(ctx, old, ev)
+	if old.UserID != s.UserID || !ev.Time.Before(old.ExpiresAt) {
+		ev.Action, ev.Actor, ev.Target, ev.Reason = "session.ended", old.UserID, old.ID, "replaced by a new sign-in"
+		return false, m.end(ctx, old, ev)
+	}
+	s.ID = old.ID
+	ev.Action, ev.Target = "session.renewed", old.ID
+	err = m.store.RenewSession(ctx, old.Hash, s, ev)
+	if errors.Is(err, store.ErrNotFound) { // it ended in this moment
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("renew session: %w", err)
+	}
+	return true, nil
 }
 
 // Find returns the session that the request comes with, or ErrNone.

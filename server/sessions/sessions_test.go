@@ -39,6 +39,18 @@ func (m *memory) CreateSession(_ context.Context, s store.Session, ev store.Even
 	return m.down
 }
 
+func (m *memory) RenewSession(_ context.Context, old []byte, s store.Session, ev store.Event) error {
+	before, ok := m.sessions[string(old)]
+	if !ok {
+		return store.ErrNotFound
+	}
+	delete(m.sessions, string(old))
+	s.CreatedAt = before.CreatedAt
+	m.sessions[string(s.Hash)] = s
+	m.events = append(m.events, ev)
+	return m.down
+}
+
 func (m *memory) Session(_ context.Context, hash []byte) (store.Session, error) {
 	s, ok := m.sessions[string(hash)]
 	if m.down != nil {

@@ -16,6 +16,9 @@ const (
 	selectSession        = selectSessions + ` WHERE hash = $1`
 	selectSessionsOfUser = selectSessions + ` WHERE user_id = $1 ORDER BY last_used_at DESC, id`
 
+	renewSession = `UPDATE sessions SET hash = $2, provider_uid = $3, auth_time = $4, last_used_at = $5, expires_at = $6,
+		ip = $7, user_agent = $8 WHERE hash = $1 AND id = $9 AND user_id = $10 AND NOT EXISTS (` + disabledAccount + `$10)`
+
 	touchSession  = `UPDATE sessions SET last_used_at = $2 WHERE hash = $1`
 	deleteSession = `DELETE FROM sessions WHERE hash = $1 RETURNING id`
 
@@ -31,6 +34,21 @@ func (db *DB) CreateSession(ctx context.Context, s Session, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
 		err := t.one(ErrConflict, insertSession, blob(s.Hash), s.ID, s.UserID, s.ProviderUID, millis(s.AuthTime),
 			millis(s.CreatedAt), millis(s.LastUsedAt), millis(s.ExpiresAt), s.IP, s.UserAgent)
+		if err != nil {
+			return err
+		}
+		return t.record(ev)
+	})
+}
+
+// RenewSession puts a new sign-in of the same person in the place of the session with the
+// old hash: it has a new identifier, and everything that is bound to it goes on.
+// ErrNotFound: it has ended, is another's, or the account is disabled. ErrConflict: the
+// identifier is taken.
+func (db *DB) RenewSession(ctx context.Context, old []byte, s Session, ev Event) error {
+	return db.write(ctx, func(t *tx) error {
+		err := t.one(ErrNotFound, renewSession, blob(old), blob(s.Hash), s.ProviderUID, millis(s.AuthTime), millis(s.LastUsedAt),
+			millis(s.ExpiresAt), s.IP, s.UserAgent, s.ID, s.UserID)
 		if err != nil {
 			return err
 		}

@@ -135,6 +135,40 @@ func sessionLife(t *testing.T, db *store.DB) {
 	wantErr(t, "touching an ended session", db.TouchSession(t.Context(), s.Hash, later), store.ErrNotFound)
 }
 
+func renewedSessionGoesOn(t *testing.T, db *store.DB) {
+	u, neighbour := Person(t, db), Person(t, db)
+	s := SessionOf(u)
+	must(t, db.CreateSession(t.Context(), s, Act("session.created")))
+	bound := GrantOf(u)
+	bound.SessionID = s.ID
+	Granted(t, db, u, bound)
+	fresh := SessionOf(u)
+	fresh.ID, fresh.AuthTime = s.ID, Noon.Add(time.Minute)
+
+	theirs := fresh
+	theirs.UserID = neighbour.ID
+	wantErr(t, "by somebody else", db.RenewSession(t.Context(), s.Hash, theirs, Act("session.renewed")), store.ErrNotFound)
+	another := fresh
+	another.ID = "ses_another"
+	wantErr(t, "as another session", db.RenewSession(t.Context(), s.Hash, another, Act("session.renewed")), store.ErrNotFound)
+
+	must(t, db.RenewSession(t.Context(), s.Hash, fresh, Act("session.renewed")))
+	_, err := db.Session(t.Context(), s.Hash)
+	wantErr(t, "the old identifier", err, store.ErrNotFound)
+	got, err := db.Session(t.Context(), fresh.Hash)
+	must(t, err)
+	fresh.CreatedAt = s.CreatedAt
+	same(t, "the session", got, fresh)
+	kept, err := db.Grant(t.Context(), bound.ID)
+	must(t, err)
+	if !kept.RevokedAt.IsZero() {
+		t.Error("what was bound to the session has ended")
+	}
+	wantErr(t, "the old identifier again", db.RenewSession(t.Context(), s.Hash, fresh, Act("session.renewed")), store.ErrNotFound)
+	must(t, db.SetDisabled(t.Context(), u.ID, true, Act("user.disabled")))
+	wantErr(t, "a disabled account", db.RenewSession(t.Context(), fresh.Hash, fresh, Act("session.renewed")), store.ErrNotFound)
+}
+
 func endingSessionRevokes(t *testing.T, db *store.DB) {
 	u := Person(t, db)
 	s := SessionOf(u)

@@ -31,6 +31,7 @@ func Run(t *testing.T, open Open) {
 		{"ADeletedAccountIsNeverUsedAgain", deletedIsNeverUsed},
 		{"AFreedAddressInheritsNothing", freedAddress},
 		{"ASessionIsKeptTouchedAndEnded", sessionLife},
+		{"ARenewedSessionGoesOnUnderAnotherIdentifier", renewedSessionGoesOn},
 		{"EndingASessionRevokesItsGrantsOnly", endingSessionRevokes},
 		{"SessionsOfAPersonAreListedAndEnded", sessionsOfAPerson},
 		{"AUserCodeIsUniqueWhileItLives", userCodeIsUnique},
