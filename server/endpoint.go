@@ -223,13 +223,10 @@ func (s *Server) limitSource(r *request) error {
 // readForm reads the body, which must be a form. None at all is an empty one: whoever posts
 // nothing but a token in the header names no type either.
 func (r *request) readForm(w http.ResponseWriter) error {
-	if r.ContentLength == 0 && r.Header.Get("Content-Type") == "" {
-		r.form = url.Values{}
-		return nil
-	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return oauth.Refuse(oauth.InvalidRequest, "the body must be application/x-www-form-urlencoded")
+	named := r.Header.Get("Content-Type")
+	kind, _, err := mime.ParseMediaType(named)
+	if named != "" && (err != nil || kind != formType) {
+		return notAForm
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -238,11 +235,18 @@ func (r *request) readForm(w http.ResponseWriter) error {
 	if err != nil {
 		return oauth.Refuse(oauth.InvalidRequest, "the body could not be read")
 	}
+	if named == "" && len(body) > 0 {
+		return notAForm
+	}
 	if r.form, err = url.ParseQuery(string(body)); err != nil {
 		return oauth.Refuse(oauth.InvalidRequest, "the body is not a well-formed form")
 	}
 	return nil
 }
+
+const formType = "application/x-www-form-urlencoded"
+
+var notAForm = oauth.Refuse(oauth.InvalidRequest, "the body must be "+formType)
 
 // refuse turns an error into an answer. Whatever is not a refusal is ours: the caller
 // learns nothing but the request id.

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -41,7 +42,7 @@ func (b *Box) Seal(purpose string, value any) (string, error) {
 // Open reads what Seal made for the purpose into value, and reports whether it did.
 func (b *Box) Open(purpose, text string, value any) bool {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(raw) < b.aead.NonceSize() {
+	if err != nil || len(raw) < b.aead.NonceSize() || strings.ContainsAny(text, "\r\n") { // the decoder skips line ends
 		return false
 	}
 	nonce, box := raw[:b.aead.NonceSize()], raw[b.aead.NonceSize():]
