@@ -44,6 +44,8 @@ func Start(dir string, definitions []*apiextensionsv1.CustomResourceDefinition) 
 		ControlPlaneStopTimeout: 5 * time.Second,
 	}
 	env.ControlPlane.GetAPIServer().CertDir = dir
+	// Without it the machine must have a route to somewhere.
+	env.ControlPlane.GetAPIServer().Configure().Set("advertise-address", "127.0.0.1")
 	config, err := env.Start()
 	if err != nil {
 		return nil, fmt.Errorf("start Kubernetes API: %w", errors.Join(err, env.Stop()))
