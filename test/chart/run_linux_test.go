@@ -1,0 +1,100 @@
+package chart
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gatehouse-dev/gatehouse/test/leaks"
+)
+
+// The installed Deployment, started as a node would start it: its image, arguments and
+// environment, as its user, with a token of its ServiceAccount under RBAC.
+func TestWhatIsInstalledGivesAToken(t *testing.T) {
+	if !inNetworkOfItsOwn(t) {
+		return
+	}
+	all, err := helms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster(t)
+	all[0].must(t, c.kubeconfig, "install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", "issuer="+issuer)
+	box := newContainer(t, c)
+	log := box.start(t)
+	for end := time.Now().Add(time.Minute); !box.answers(t, box.spec.ReadinessProbe); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never ready:\n%s", log)
+		}
+	}
+	if !box.answers(t, box.spec.LivenessProbe) || !box.answers(t, box.spec.StartupProbe) {
+		t.Error("a probe fails that must not")
+	}
+	c.kubectl(t, "", "apply", "-f", root+"/config/samples")
+	c.kubectl(t, "", "wait", "--for=condition=Ready", "--timeout=60s", "-n", "acme", "apiapplication/ci", "authrole/release-bot")
+	askForToken(t, "http://127.0.0.1:"+box.port(t, c))
+
+	// kubectl exec, with the command of the notes.
+	const password = "correct horse battery staple"
+	leaks.Remember(password)
+	create := box.command("user", "create", "you@example.com", "--password-stdin")
+	create.Stdin = strings.NewReader(password)
+	if out, err := create.CombinedOutput(); err != nil || !strings.Contains(string(out), "created you@example.com") {
+		t.Errorf("the first person: %v: %s", err, out)
+	}
+}
+
+// answers asks what a probe asks.
+func (b *container) answers(t *testing.T, probe *corev1.Probe) bool {
+	t.Helper()
+	response, err := http.Get("http://127.0.0.1:" + b.named(t, probe.HTTPGet.Port.String()) + probe.HTTPGet.Path)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// askForToken asks as a proxy in front would, for the machine of the samples.
+func askForToken(t *testing.T, server string) {
+	t.Helper()
+	response, err := http.Get(server + "/.well-known/oauth-authorization-server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var metadata struct {
+		Issuer string `json:"issuer"`
+		Token  string `json:"token_endpoint"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&metadata); err != nil || metadata.Issuer != issuer {
+		t.Fatalf("the issuer is %q, want %s: %v", metadata.Issuer, issuer, err)
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"project:releases"}}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		server+strings.TrimPrefix(metadata.Token, issuer), strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.SetBasicAuth("acme.ci", "for-trying-out-only-everybody-knows-this")
+	answer, err := leaks.Transport(http.DefaultTransport).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var token struct {
+		Type   string `json:"token_type"`
+		Access string `json:"access_token"`
+		Scope  string `json:"scope"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&token); err != nil || answer.StatusCode != http.StatusOK ||
+		token.Type != "Bearer" || token.Access == "" || token.Scope != "project:releases" {
+		t.Errorf("answered %s with a %q token of scope %q (%v)", answer.Status, token.Type, token.Scope, err)
+	}
+}
