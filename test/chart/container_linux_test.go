@@ -3,7 +3,6 @@ package chart
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,15 +107,12 @@ func newContainer(t *testing.T, c *cluster) *container {
 	for _, m := range b.spec.VolumeMounts {
 		b.volume(t, m.MountPath)
 	}
-	host, port, err := net.SplitHostPort(c.ControlPlane.APIServer.SecureServing.ListenAddr.Address + ":" + c.ControlPlane.APIServer.SecureServing.Port)
-	if err != nil {
-		t.Fatal(err)
-	}
 	b.env = append(b.env, b.image.Config.Env...)
 	for _, e := range b.spec.Env {
 		b.env = append(b.env, e.Name+"="+e.Value)
 	}
-	b.env = append(b.env, "KUBERNETES_SERVICE_HOST="+host, "KUBERNETES_SERVICE_PORT="+port)
+	api := c.ControlPlane.APIServer.SecureServing.ListenAddr
+	b.env = append(b.env, "KUBERNETES_SERVICE_HOST="+api.Address, "KUBERNETES_SERVICE_PORT="+api.Port)
 	b.account(t, c)
 	return b
 }

@@ -3,6 +3,7 @@ package chart
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -77,6 +78,7 @@ func TestALifeOfARelease(t *testing.T) {
 	each(t, func(t *testing.T, h helm) {
 		install := []string{"install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", "issuer=" + issuer}
 		notes := h.must(t, c.kubeconfig, install...)
+		c.served(t)
 		declare(t, c, notes)
 		before := c.uids(t)
 
@@ -104,6 +106,38 @@ func TestALifeOfARelease(t *testing.T) {
 			t.Errorf("left behind:\n%s", left)
 		}
 	})
+}
+
+func TestTheChartTakesOverWhatWasAppliedByHand(t *testing.T) {
+	each(t, func(t *testing.T, h helm) {
+		c := newCluster(t)
+		c.kubectl(t, "", "apply", "-k", root+"/config/default")
+		c.served(t)
+		before := c.uids(t) + string(c.deployment(t).UID)
+		h.must(t, c.kubeconfig, "install", "gatehouse", path, "--namespace", namespace, "--take-ownership", "--set", "issuer="+issuer)
+		if after := c.uids(t) + string(c.deployment(t).UID); after != before {
+			t.Errorf("applied:\n%s\ntaken over:\n%s", before, after)
+		}
+	})
+}
+
+// served waits until the definitions can be used, as whoever waits for the pod has done.
+func (c *cluster) served(t *testing.T) {
+	t.Helper()
+	c.kubectl(t, "", "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+	binary, err := localkube.Kubectl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		_, err := output(exec.CommandContext(t.Context(), binary, "get", "gatehouse", "-A", "--kubeconfig", c.kubeconfig))
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (h helm) uninstall(t *testing.T, c *cluster) {

@@ -47,6 +47,9 @@ func TestWhatIsInstalledGivesAToken(t *testing.T) {
 	if out, err := create.CombinedOutput(); err != nil || !strings.Contains(string(out), "created you@example.com") {
 		t.Errorf("the first person: %v: %s", err, out)
 	}
+	if out, err := box.command("store", "backup", "/var/lib/gatehouse/before-upgrade.db").CombinedOutput(); err != nil {
+		t.Errorf("the backup before an upgrade: %v: %s", err, out)
+	}
 }
 
 // answers asks what a probe asks.
