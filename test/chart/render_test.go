@@ -3,6 +3,7 @@ package chart
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -159,6 +160,26 @@ func TestEveryValueReachesWhatIsDeployed(t *testing.T) {
 		}
 		if _, found := objects(t, out)["Deployment gatehouse-system/sign-in"]; !found {
 			t.Error("fullnameOverride does not name the Deployment")
+		}
+	})
+}
+
+func TestTheReleaseNamesAllObjects(t *testing.T) {
+	each(t, func(t *testing.T, h helm) {
+		out, err := h.run(t, "", "template", "sso", path, "--kube-version", kubeVersion, "--set", "issuer="+issuer+",crds.install=false,ingress.enabled=true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, object := range objects(t, out) {
+			_, own, _ := strings.Cut(name, "/")
+			if !strings.HasPrefix(own, "sso-gatehouse") {
+				t.Errorf("%s does not bear the release's name", name)
+			}
+			for _, field := range []string{"roleRef", "subjects"} {
+				if text := fmt.Sprint(object.(map[string]any)[field]); text != "<nil>" && !strings.Contains(text, "name:sso-gatehouse") {
+					t.Errorf("%s has %s %s", name, field, text)
+				}
+			}
 		}
 	})
 }
