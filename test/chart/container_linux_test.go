@@ -111,7 +111,7 @@ func newContainer(t *testing.T, c *cluster) *container {
 	for _, e := range b.spec.Env {
 		b.env = append(b.env, e.Name+"="+e.Value)
 	}
-	api := c.ControlPlane.APIServer.SecureServing.ListenAddr
+	api := c.ControlPlane.APIServer.ListenAddr
 	b.env = append(b.env, "KUBERNETES_SERVICE_HOST="+api.Address, "KUBERNETES_SERVICE_PORT="+api.Port)
 	b.account(t, c)
 	return b
