@@ -87,7 +87,8 @@ func TestALifeOfARelease(t *testing.T) {
 			t.Errorf("after the upgrade it is started with %v", args)
 		}
 		h.uninstall(t, c)
-		if left := c.kubectl(t, "", "get", "-n", namespace, "deployments,services,serviceaccounts,roles,rolebindings", "-o", "name"); left != "serviceaccount/default\n" && left != "" {
+		if left := c.kubectl(t, "", "get", "-A", "-l", "app.kubernetes.io/name=gatehouse", "-o", "name",
+			"deployments,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"); left != "" {
 			t.Errorf("left behind:\n%s", left)
 		}
 		if after := c.uids(t); after != before {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -49,10 +50,26 @@ func TestTheChartAndTheKustomizationDeployTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, objects(t, out)); diff != "" {
+		got := objects(t, out)
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
 			t.Errorf("-config/default +chart:\n%s", diff)
 		}
+		for name := range want {
+			if diff := cmp.Diff(text(t, want[name]), text(t, got[name])); diff != "" {
+				t.Errorf("%s: -config/default +chart:\n%s", name, diff)
+			}
+		}
 	})
+}
+
+// text is an object for people who compare it.
+func text(t *testing.T, object any) string {
+	t.Helper()
+	b, err := sigsyaml.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // bookkeeping is what Helm or Kustomize writes for itself; labels of the objects are no

@@ -1,9 +1,15 @@
 package chart
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,22 +30,35 @@ func TestWhatIsInstalledGivesAToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newCluster(t)
-	all[0].must(t, c.kubeconfig, "install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", "issuer="+issuer)
-	box := newContainer(t, c)
-	log := box.start(t)
-	for end := time.Now().Add(time.Minute); !box.answers(t, box.spec.ReadinessProbe); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never ready:\n%s", log)
-		}
+	for i, way := range []struct{ name, set, scheme string }{
+		{"behind a proxy", "issuer=" + issuer, "http://"},
+		{"ending TLS itself", "issuer=" + issuer + ",tls.secretName=pair", "https://"},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			all[i].must(t, c.kubeconfig, "install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", way.set)
+			defer all[i].uninstall(t, c)
+			box := newContainer(t, c)
+			client := box.certificate(t)
+			log := box.start(t)
+			for end := time.Now().Add(time.Minute); !box.answers(t, box.spec.ReadinessProbe); time.Sleep(50 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("never ready:\n%s", log)
+				}
+			}
+			if !box.answers(t, box.spec.LivenessProbe) || !box.answers(t, box.spec.StartupProbe) {
+				t.Error("a probe fails that must not")
+			}
+			c.kubectl(t, "", "apply", "-f", root+"/config/samples")
+			c.kubectl(t, "", "wait", "--for=condition=Ready", "--timeout=60s", "-n", "acme", "apiapplication/ci", "authrole/release-bot")
+			askForToken(t, client, way.scheme+"127.0.0.1:"+box.port(t, c))
+			operate(t, box)
+		})
 	}
-	if !box.answers(t, box.spec.LivenessProbe) || !box.answers(t, box.spec.StartupProbe) {
-		t.Error("a probe fails that must not")
-	}
-	c.kubectl(t, "", "apply", "-f", root+"/config/samples")
-	c.kubectl(t, "", "wait", "--for=condition=Ready", "--timeout=60s", "-n", "acme", "apiapplication/ci", "authrole/release-bot")
-	askForToken(t, "http://127.0.0.1:"+box.port(t, c))
+}
 
-	// kubectl exec, with the command of the notes.
+// operate is kubectl exec, with the commands of the notes and of docs/install.md.
+func operate(t *testing.T, box *container) {
+	t.Helper()
 	const password = "correct horse battery staple"
 	leaks.Remember(password)
 	create := box.command("user", "create", "you@example.com", "--password-stdin")
@@ -50,6 +69,32 @@ func TestWhatIsInstalledGivesAToken(t *testing.T) {
 	if out, err := box.command("store", "backup", "/var/lib/gatehouse/before-upgrade.db").CombinedOutput(); err != nil {
 		t.Errorf("the backup before an upgrade: %v: %s", err, out)
 	}
+}
+
+// certificate writes what a kubelet mounts of a kubernetes.io/tls Secret, if the Deployment
+// wants one, and returns a client that trusts it.
+func (b *container) certificate(t *testing.T) *http.Client {
+	t.Helper()
+	authority := httptest.NewTLSServer(nil)
+	defer authority.Close()
+	pair := authority.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range b.spec.VolumeMounts {
+		if m.Name != "tls" {
+			continue
+		}
+		dir := filepath.Join(b.root, m.MountPath)
+		err := errors.Join(
+			os.WriteFile(filepath.Join(dir, corev1.TLSCertKey), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), 0o644),
+			os.WriteFile(filepath.Join(dir, corev1.TLSPrivateKeyKey), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o644))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return authority.Client()
 }
 
 // answers asks what a probe asks.
@@ -63,10 +108,10 @@ func (b *container) answers(t *testing.T, probe *corev1.Probe) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// askForToken asks as a proxy in front would, for the machine of the samples.
-func askForToken(t *testing.T, server string) {
+// askForToken asks as a proxy in front or a caller would, for the machine of the samples.
+func askForToken(t *testing.T, client *http.Client, server string) {
 	t.Helper()
-	response, err := http.Get(server + "/.well-known/oauth-authorization-server")
+	response, err := client.Get(server + "/.well-known/oauth-authorization-server")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +131,7 @@ func askForToken(t *testing.T, server string) {
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.SetBasicAuth("acme.ci", "for-trying-out-only-everybody-knows-this")
-	answer, err := leaks.Transport(http.DefaultTransport).RoundTrip(request)
+	answer, err := leaks.Transport(client.Transport).RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}
