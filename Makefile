@@ -17,6 +17,8 @@ CONTROLLER_GEN     := $(BIN)/controller-gen-$(call version,controller-gen,sigs.k
 GOLANGCI_LINT      := $(BIN)/golangci-lint-$(call version,lint,github.com/golangci/golangci-lint/v2)
 KUBERNETES         := $(BIN)/kubernetes-$(KUBERNETES_VERSION)
 ETCD               := $(KUBERNETES)/etcd-$(ETCD_VERSION)
+HELM               := $(BIN)/helm-$(call version,helm,helm.sh/helm/v4)
+HELM_3             := $(BIN)/helm-$(call version,helm,helm.sh/helm/v3)
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X github.com/gatehouse-dev/gatehouse/internal/cli.version=$(VERSION)
@@ -53,10 +55,24 @@ cluster: build envtest ## Start a local Kubernetes API with Gatehouse against it
 build: ## Build bin/gatehouse.
 	@go build -ldflags '$(LDFLAGS)' -o bin/gatehouse .
 
+# The chart deploys the image of this name.
+IMAGE ?= gatehouse:$(shell sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/gatehouse/Chart.yaml)
+
+.PHONY: image
+image: ## Build the container image for amd64 and arm64 into bin/gatehouse-image.tar; no daemon is needed.
+	@mkdir -p bin
+	@go run ./hack/image -output bin/gatehouse-image.tar -name $(IMAGE) -version $(VERSION) \
+	  -revision "$$(git rev-parse HEAD)" -created "$$(git log -1 --format=%ct)"
+
+.PHONY: chart
+chart: $(HELM) ## Check the Helm chart and pack it into bin.
+	@$(HELM) lint --quiet --strict charts/gatehouse --set issuer=https://auth.example.com
+	@$(HELM) package --destination bin charts/gatehouse
+
 ##@ Check
 
 .PHONY: test
-test: envtest programs ## Run every test; builds or installs what they need, once.
+test: envtest helm programs ## Run every test; builds or installs what they need, once.
 	@leaks=$$(mktemp -d); trap 'rm -rf "$$leaks"' EXIT; \
 	GATEHOUSE_LEAKS=$$leaks go test -timeout 20m ./... 2>&1 | tee $$leaks/emitted-go-test; \
 	go run ./hack/leaks $$leaks
@@ -80,7 +96,7 @@ verify: generate lint ## Regenerate everything and fail on a difference; lint; c
 	@for module in $$(git ls-files '*go.mod'); do (cd $$(dirname $$module) && go mod tidy -diff); done
 	@go mod verify >/dev/null
 	@git diff --exit-code -- . || { echo 'verify: generated files differ from the committed ones: run `make generate` and commit' >&2; exit 1; }
-	@test -z "$$(git status --porcelain -- api config docs)" || { git status --short -- api config docs; echo 'verify: generated files are not committed' >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- api charts config docs)" || { git status --short -- api charts config docs; echo 'verify: generated files are not committed' >&2; exit 1; }
 	@echo 'verify: nothing to change'
 
 .PHONY: lint
@@ -94,16 +110,22 @@ bench: envtest ## Measure the budgets next to a bare handler and peers; BENCH='-
 ##@ Make
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Regenerate deep copies, CRDs and RBAC from the Go types.
+generate: $(CONTROLLER_GEN) ## Regenerate deep copies, CRDs and RBAC from the Go types, and the chart's copies.
 	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd
 	@$(CONTROLLER_GEN) rbac:roleName=gatehouse paths=./controllers/... output:rbac:dir=config/rbac
+	@rm -rf charts/gatehouse/files && mkdir -p charts/gatehouse/files/crd charts/gatehouse/files/rbac
+	@cp config/crd/auth.gatehouse.dev_*.yaml charts/gatehouse/files/crd
+	@cp config/rbac/*role.yaml charts/gatehouse/files/rbac
 
 .PHONY: tools
-tools: envtest programs $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build or install everything that the other targets need.
+tools: envtest helm programs $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build or install everything that the other targets need.
 
 .PHONY: envtest
 envtest: $(KUBERNETES)/kube-apiserver $(ETCD) ## Build kube-apiserver, kubectl and etcd for the tests.
+
+.PHONY: helm
+helm: $(HELM) $(HELM_3) ## Build both living versions of Helm for the tests.
 
 .PHONY: programs
 programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc, axe-core, clients that sign in.
@@ -136,6 +158,10 @@ $(ETCD):
 	@mkdir -p $(KUBERNETES)
 	@cd hack/tools/etcd && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(ETCD).new .
 	@mv $(ETCD).new $(ETCD) && ln -sf $(notdir $(ETCD)) $(KUBERNETES)/etcd
+
+$(HELM) $(HELM_3): $(BIN)/helm-v%:
+	@echo 'building Helm v$*: some minutes, once'
+	@cd hack/tools/helm && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@.new helm.sh/helm/v$(firstword $(subst ., ,$*))/cmd/helm && mv $@.new $@ && touch $@
 
 $(CONTROLLER_GEN):
 	@cd hack/tools/controller-gen && go build -trimpath -o $@.new sigs.k8s.io/controller-tools/cmd/controller-gen && mv $@.new $@ && touch $@

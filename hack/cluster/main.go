@@ -88,9 +88,15 @@ func install(ctx context.Context, kube *localkube.Cluster, o options) error {
 	if err != nil {
 		return err
 	}
-	apply := exec.CommandContext(ctx, kubectl, "apply", "--kubeconfig", o.kubeconfig(), "-k", "config/default")
-	apply.Stdout, apply.Stderr = os.Stdout, os.Stderr
-	return apply.Run()
+	// All of config/default but the server, which runs here: no pod ever would.
+	for _, part := range [][]string{{"-f", "config/default/namespace.yaml"}, {"-k", "config/crd"}, {"-k", "config/rbac"}} {
+		apply := exec.CommandContext(ctx, kubectl, append([]string{"apply", "--kubeconfig", o.kubeconfig()}, part...)...)
+		apply.Stdout, apply.Stderr = os.Stdout, os.Stderr
+		if err := apply.Run(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // serve runs Gatehouse until ctx ends.

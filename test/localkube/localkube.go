@@ -59,6 +59,8 @@ func Start(dir string, definitions []*apiextensionsv1.CustomResourceDefinition, 
 	}
 	server := env.ControlPlane.GetAPIServer()
 	server.CertDir = dir
+	// Without it the machine must have a route to somewhere.
+	server.Configure().Set("advertise-address", "127.0.0.1")
 	for _, o := range options {
 		o(server)
 	}
