@@ -91,7 +91,7 @@ func (t *tenancy) secret(o *v1alpha1.ApiApplication, app *model.Application, r *
 			quote(key), show(name), secretLengthLeast, secretLengthMost)
 		return
 	}
-	app.Secrets = []model.SecretDigest{t.digestKey.Digest(plain)}
+	app.Secrets = []model.ClientSecret{{Digest: t.digestKey.Digest(plain)}}
 }
 
 // withoutLineEnd forgives one line end after the secret: editors and `echo` leave one in
