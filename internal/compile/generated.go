@@ -50,7 +50,7 @@ func (t *tenancy) generated(o *v1alpha1.ApiApplication, app *model.Application, 
 	_, isInput := t.findSecret(name)
 	there, found := t.outputs[name]
 	switch {
-	case t.assume:
+	case t.assume && !isInput:
 		app.Secrets = []model.ClientSecret{{}} // the digest of nothing: nobody is proven by it
 		return
 	case isInput, found && (there.Owner == "" || there.Owner != string(o.UID)):
