@@ -114,9 +114,7 @@ func (f *files) serve(ctx context.Context, set *manifest.Set) (next time.Time, e
 	f.declared.Store(set)
 	result := f.compile(set)
 	if f.served.Load() == nil { // whoever waits for the start finds everything served
-		if _, _, err := f.secrets.keep(result.Reports, time.Now()); err != nil {
-			return time.Time{}, err
-		}
+		_, _, _ = f.secrets.keep(result.Reports, time.Now()) // an error comes again below, once the rest is served
 		result = f.compile(set)
 	}
 	for {

@@ -61,9 +61,11 @@ func (f *facts) update(in *Input) (changed asked) {
 		secrets = indexSecrets(in.Secrets)
 		difference(f.secrets, secrets, sameSecret, changed.secrets)
 	}
-	outputs := indexOutputs(in.Outputs)
-	difference(f.outputs, outputs, sameOutput, changed.secrets)
-	f.outputs = outputs
+	if !f.sameOutputs(in.Outputs) {
+		outputs := indexOutputs(in.Outputs)
+		difference(f.outputs, outputs, sameOutput, changed.secrets)
+		f.outputs = outputs
+	}
 	difference(f.namespaces, namespaces, sameNamespace, changed.namespaces)
 	f.namespaces, f.secrets = namespaces, secrets
 	f.issuer, f.dev, f.assume = in.Issuer, in.Dev, in.AssumeOutputs
@@ -77,6 +79,20 @@ func (f *facts) sameSecrets(list []Secret) bool {
 	}
 	for i := range list {
 		known, ok := f.secrets[types.NamespacedName{Namespace: list[i].Namespace, Name: list[i].Name}]
+		if !ok || known.Version != list[i].Version {
+			return false
+		}
+	}
+	return true
+}
+
+// sameOutputs is sameSecrets for the Secrets that were written.
+func (f *facts) sameOutputs(list []Output) bool {
+	if len(list) != len(f.outputs) {
+		return false
+	}
+	for i := range list {
+		known, ok := f.outputs[types.NamespacedName{Namespace: list[i].Namespace, Name: list[i].Name}]
 		if !ok || known.Version != list[i].Version {
 			return false
 		}
