@@ -450,3 +450,40 @@ func TestALeaderThatIsGoneBetweenDigestAndSecretCostsNothing(t *testing.T) {
 		return nil
 	})
 }
+
+func TestHundredsOfSecretsAreWrittenOnceEach(t *testing.T) {
+	const n = 150
+	b := newBench(t, kube)
+	_, asked := b.timed()
+	b.create(generated)
+	for i := range n {
+		b.create(fmt.Sprintf(`
+apiVersion: auth.gatehouse.dev/v1alpha1
+kind: ApiApplication
+metadata: {name: many-%d, namespace: acme}
+spec: {organizationRef: {name: acme}, type: Machine, scopes: ["org:read"]}
+`, i))
+	}
+	b.eventually("all of them served", func() error {
+		served := 0
+		for i := range n {
+			if _, app := b.snapshot().Application(fmt.Sprintf("acme.acme.many-%d", i)); app != nil {
+				served++
+			}
+		}
+		if served < n {
+			return fmt.Errorf("%d of %d are served", served, n)
+		}
+		return nil
+	})
+	asked.mu.Lock()
+	defer asked.mu.Unlock()
+	if got := asked.seen["POST /api/v1/namespaces/acme/secrets "]; got != n+1 {
+		t.Errorf("%d Secrets were created for %d applications", got, n+1)
+	}
+	for request := range asked.seen {
+		if strings.HasPrefix(request, "PUT") || strings.HasPrefix(request, "DELETE") {
+			t.Errorf("%s", request)
+		}
+	}
+}
