@@ -38,6 +38,7 @@ type secretFiles struct {
 	keeper *output.Keeper
 	log    *slog.Logger
 	there  map[string]*corev1.Secret // by path below root
+	stats  map[string]fs.FileInfo    // of those that were read: the same file is not read again
 	said   map[string]string         // path → why it could not be read, as it was logged
 }
 
@@ -52,7 +53,7 @@ func openSecretFiles(dataDir string, key model.Sensitive, log *slog.Logger) (*se
 	}
 	f := &secretFiles{
 		root: root, key: key, keeper: output.NewKeeper(rand.Reader, key), log: log,
-		there: map[string]*corev1.Secret{}, said: map[string]string{},
+		there: map[string]*corev1.Secret{}, stats: map[string]fs.FileInfo{}, said: map[string]string{},
 	}
 	_, err = f.reload()
 	return f, err
@@ -73,7 +74,7 @@ func (f *secretFiles) reload() (changed bool, err error) {
 		case d.IsDir() || path.Ext(name) != ".yaml" || strings.HasPrefix(d.Name(), "."):
 			return nil
 		}
-		s, err := f.read(name)
+		s, err := f.readChanged(name, d)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -107,6 +108,24 @@ func (f *secretFiles) complain(name string, err error) {
 		f.said[name] = err.Error()
 		f.log.Error("client secret: what was read last is used", "file", path.Join(secretsDir, name), "error", err)
 	}
+}
+
+// readChanged reads a file unless it is, by all appearance, the one that was read last.
+func (f *secretFiles) readChanged(name string, d fs.DirEntry) (*corev1.Secret, error) {
+	info, err := d.Info()
+	if err != nil {
+		return nil, err
+	}
+	last, s := f.stats[name], f.there[name]
+	if s != nil && last != nil && info.Mode().IsRegular() && os.SameFile(last, info) && last.Size() == info.Size() && last.ModTime().Equal(info.ModTime()) {
+		return s, nil
+	}
+	if s, err = f.read(name); err != nil {
+		delete(f.stats, name)
+		return nil, err
+	}
+	f.stats[name] = info
+	return s, nil
 }
 
 func (f *secretFiles) read(name string) (*corev1.Secret, error) {
@@ -218,6 +237,7 @@ func (f *secretFiles) write(r *compile.Report, now time.Time) (output.Step, erro
 		return step, fmt.Errorf("write client secret of %s/%s: %w", r.Object.Namespace, r.Object.Name, err)
 	}
 	f.there[name], err = parseSecret(name, content)
+	delete(f.stats, name)
 	f.log.Info("client secret", "change", step.Change, "application", r.Object.Namespace+"/"+r.Object.Name, "file", path.Join(secretsDir, name))
 	return step, err
 }
@@ -278,6 +298,7 @@ func (f *secretFiles) put(name string, content []byte, over string) error {
 
 func (f *secretFiles) remove(name string) error {
 	delete(f.there, name)
+	delete(f.stats, name)
 	if err := f.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove client secret: %w", err)
 	}
