@@ -21,6 +21,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/output"
 )
 
 // world is what the informers have delivered. Its objects are shared with the watch cache
@@ -32,9 +33,20 @@ type world struct {
 	applications  kept[*v1alpha1.ApiApplication]
 	roles         kept[*v1alpha1.Role]
 	providers     kept[*v1alpha1.AuthProvider]
-	secrets       kept[compile.Secret]
+	secrets       kept[secretFact]
 	namespaces    kept[compile.Namespace]
 	statuses      map[model.ObjectID]storedStatus
+	// refused are Secrets that cannot be seen, as the API server said when one of their name
+	// was to be made.
+	refused map[types.NamespacedName]bool
+	queue   queue // the publisher's, once it runs
+}
+
+// secretFact is what Compile learns of a Secret, by its label: one or the other.
+type secretFact struct {
+	version string
+	input   *compile.Secret
+	output  *compile.Output
 }
 
 type kept[T any] map[types.NamespacedName]T
@@ -51,9 +63,10 @@ func newWorld() *world {
 		applications:  kept[*v1alpha1.ApiApplication]{},
 		roles:         kept[*v1alpha1.Role]{},
 		providers:     kept[*v1alpha1.AuthProvider]{},
-		secrets:       kept[compile.Secret]{},
+		secrets:       kept[secretFact]{},
 		namespaces:    kept[compile.Namespace]{},
 		statuses:      map[model.ObjectID]storedStatus{},
+		refused:       map[types.NamespacedName]bool{},
 	}
 }
 
@@ -61,18 +74,63 @@ func newWorld() *world {
 func (w *world) gather(o Options) compile.Input {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return compile.Input{
+	in := compile.Input{
 		Organizations:   slices.Collect(maps.Values(w.organizations)),
 		Applications:    slices.Collect(maps.Values(w.applications)),
 		Roles:           slices.Collect(maps.Values(w.roles)),
 		Providers:       slices.Collect(maps.Values(w.providers)),
-		Secrets:         slices.Collect(maps.Values(w.secrets)),
 		Namespaces:      slices.Collect(maps.Values(w.namespaces)),
 		SystemNamespace: o.SystemNamespace,
 		Issuer:          o.Issuer,
 		Dev:             o.Dev,
 		DigestKey:       o.DigestKey,
 	}
+	for _, s := range w.secrets {
+		if s.input != nil {
+			in.Secrets = append(in.Secrets, *s.input)
+		} else {
+			in.Outputs = append(in.Outputs, *s.output)
+		}
+	}
+	for name := range w.refused {
+		if _, seen := w.secrets[name]; !seen {
+			in.Outputs = append(in.Outputs, compile.Output{Namespace: name.Namespace, Name: name.Name, Version: "refused"})
+		}
+	}
+	return in
+}
+
+// refuse remembers that a Secret of the name is there that cannot be seen, or that there is
+// none any more, and has everything judged again.
+func (w *world) refuse(name types.NamespacedName, there bool) {
+	w.mu.Lock()
+	known, q := w.refused[name], w.queue
+	if there {
+		w.refused[name] = true
+	} else {
+		delete(w.refused, name)
+	}
+	w.mu.Unlock()
+	if known != there && q != nil {
+		q.Add(theKey)
+	}
+}
+
+func (w *world) isRefused(name types.NamespacedName) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.refused[name]
+}
+
+// application finds the incarnation that id names; nil if it is gone.
+func (w *world) application(id model.ObjectID) *v1alpha1.ApiApplication {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	a := w.applications[types.NamespacedName{Namespace: id.Namespace, Name: id.Name}]
+	if a == nil || string(a.UID) != id.UID {
+		return nil
+	}
+	return a
 }
 
 // status finds what is stored for the incarnation that id names.
@@ -101,15 +159,15 @@ type (
 
 // sources feed the world. A change that Compile can see enqueues theKey; any other change
 // of one of our objects, such as a foreign hand on its status, is told to touched.
-func (w *world) sources(c cache.Cache, touched func(model.ObjectID)) []origin {
+func (w *world) sources(c cache.Cache, digestKey model.Sensitive, touched func(model.ObjectID)) []origin {
 	return []origin{
 		declared(c, w, w.organizations, kindOrganization, &v1alpha1.Organization{}, touched),
 		declared(c, w, w.applications, kindApplication, &v1alpha1.ApiApplication{}, touched),
 		declared(c, w, w.roles, kindRole, &v1alpha1.Role{}, touched),
 		declared(c, w, w.providers, kindProvider, &v1alpha1.AuthProvider{}, touched),
-		feed[*corev1.Secret, compile.Secret]{
-			world: w, kept: w.secrets, keep: secretInput,
-			same: func(a, b compile.Secret) bool { return a.Version == b.Version },
+		feed[*corev1.Secret, secretFact]{
+			world: w, kept: w.secrets, keep: func(s *corev1.Secret) secretFact { return factOf(s, digestKey) },
+			same: func(a, b secretFact) bool { return a.version == b.version },
 		}.source(c, &corev1.Secret{}),
 		feed[*metav1.PartialObjectMetadata, compile.Namespace]{
 			world: w, kept: w.namespaces, keep: namespaceInput,
@@ -118,7 +176,13 @@ func (w *world) sources(c cache.Cache, touched func(model.ObjectID)) []origin {
 			},
 		}.source(c, namespaceMetadata()),
 		// An empty cluster is published as well.
-		source.Func(func(_ context.Context, q queue) error { q.Add(theKey); return nil }),
+		source.Func(func(_ context.Context, q queue) error {
+			w.mu.Lock()
+			w.queue = q
+			w.mu.Unlock()
+			q.Add(theKey)
+			return nil
+		}),
 	}
 }
 
@@ -202,13 +266,24 @@ func (f feed[O, T]) drop(o O, q queue) {
 	q.Add(theKey)
 }
 
+func factOf(s *corev1.Secret, digestKey model.Sensitive) secretFact {
+	f := secretFact{version: output.Version(s)}
+	if s.Labels[v1alpha1.SecretLabel] == v1alpha1.SecretOutput {
+		o := output.Read(s, digestKey)
+		f.output = &o
+	} else {
+		i := secretInput(s)
+		f.input = &i
+	}
+	return f
+}
+
 func secretInput(s *corev1.Secret) compile.Secret {
 	data := make(map[string]model.Sensitive, len(s.Data))
 	for key, value := range s.Data {
 		data[key] = model.NewSensitive(value)
 	}
-	// The UID too: in a restored cluster a version may come again.
-	return compile.Secret{Namespace: s.Namespace, Name: s.Name, Version: string(s.UID) + "/" + s.ResourceVersion, Data: data}
+	return compile.Secret{Namespace: s.Namespace, Name: s.Name, Version: output.Version(s), Data: data}
 }
 
 func namespaceInput(n *metav1.PartialObjectMetadata) compile.Namespace {

@@ -15,18 +15,21 @@ type publisher struct {
 	world    *world
 	compiler compile.Compiler
 	status   *statusWriter
+	secrets  *credentialsWriter
 	progress *progress
 }
 
 // Reconcile judges everything and serves it. A user's mistake is a verdict, never an
 // error; an error means that the store refused, and is tried again with backoff.
 func (p *publisher) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
-	result := p.compiler.Compile(p.world.gather(p.Options))
+	in := p.world.gather(p.Options)
+	result := p.compiler.Compile(in)
 	err := p.Publish(ctx, result.Snapshot) // serve first,
 	p.status.replace(result, err)          // then say so: Programmed never lies.
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("publish: %w", err)
 	}
+	p.secrets.replace(result, in.Outputs) // what is written rests on what is served
 	p.progress.publishedFirst()
 	return ctrl.Result{}, nil
 }

@@ -50,7 +50,7 @@ func TestOnlyLabelledSecretsAreSeen(t *testing.T) {
 	b.create(good)
 	b.expectGood()
 	count := b.published()
-	for _, label := range []map[string]string{nil, {v1alpha1.SecretLabel: "output"}, {v1alpha1.SecretLabel: "keyring"}} {
+	for _, label := range []map[string]string{nil, {v1alpha1.SecretLabel: "outputs"}, {v1alpha1.SecretLabel: "keyring"}} {
 		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{GenerateName: "other-", Namespace: "acme", Labels: label}, StringData: map[string]string{"a": "b"}}
 		if err := b.Create(t.Context(), s); err != nil {
 			t.Fatal(err)

@@ -44,8 +44,10 @@ func TestTheServiceAccountMayNotDoMore(t *testing.T) {
 		{Group: v1alpha1.GroupName, Resource: "apiapplications", Verb: "update", Namespace: "acme"},
 		{Group: v1alpha1.GroupName, Resource: "apiapplications", Verb: "patch", Namespace: "acme"},
 		{Group: v1alpha1.GroupName, Resource: "roles", Verb: "delete", Namespace: "acme"},
-		{Resource: "secrets", Verb: "create", Namespace: "acme"},
-		{Resource: "secrets", Verb: "update", Namespace: systemNamespace},
+		{Resource: "secrets", Verb: "get", Namespace: "acme"},
+		{Resource: "secrets", Verb: "patch", Namespace: "acme"},
+		{Resource: "secrets", Verb: "deletecollection", Namespace: "acme"},
+		{Group: "events.k8s.io", Resource: "events", Verb: "list", Namespace: "acme"},
 		{Resource: "namespaces", Verb: "update"},
 		{Group: "coordination.k8s.io", Resource: "leases", Verb: "update", Namespace: "acme"},
 	} {

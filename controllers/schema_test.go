@@ -42,6 +42,10 @@ var rulesTripped = []struct {
 	{kindApplication, "spec.clientID", "", `{organizationRef: {name: acme}, type: Device, scopes: ["org:read"], clientID: acme.cli}`, `{organizationRef: {name: acme}, type: Device, scopes: ["org:read"], clientID: acme.other}`},
 	{kindApplication, "spec.credentials.fromSecret", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {source: FromSecret}}`, ""},
 	{kindApplication, "spec.credentials.fromSecret", "", `{organizationRef: {name: acme}, type: Device, scopes: ["org:read"], credentials: {source: None, fromSecret: {name: a, key: b}}}`, ""},
+	{kindApplication, "spec.credentials.output.labels", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {output: {labels: {argocd.argoproj.io/secret-type: cluster}}}}`, ""},
+	{kindApplication, "spec.credentials.output.labels", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {output: {labels: {auth.gatehouse.dev/secret: keyring}}}}`, ""},
+	{kindApplication, "spec.credentials.output.annotations", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {output: {annotations: {kubernetes.io/service-account.name: default}}}}`, ""},
+	{kindApplication, "spec.credentials.output.annotations", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {output: {annotations: {x.k8s.io/y: z}}}}`, ""},
 
 	{kindRole, "", "a.b", `{organizationRef: {name: acme}}`, ""},
 	{kindRole, "spec.organizationRef", "", `{organizationRef: {name: acme}}`, `{organizationRef: {name: acme, namespace: other}}`},

@@ -3,7 +3,8 @@
 //
 // It decides nothing about a declaration, never writes a spec, asks for no Secret without
 // our label, and never ends because the API server went away: what was published last
-// stays in service. Every replica gathers and publishes; only the leader writes status.
+// stays in service. Every replica gathers and publishes; only the leader writes status and
+// the Secrets of generated client secrets (credentials.go).
 //
 // Start reading at Reconcile in publisher.go: gather, compile, publish, status.
 package controllers
@@ -22,6 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -43,7 +45,9 @@ import (
 //
 // +kubebuilder:rbac:groups=auth.gatehouse.dev,resources=organizations;apiapplications;roles;authproviders,verbs=list;watch
 // +kubebuilder:rbac:groups=auth.gatehouse.dev,resources=organizations/status;apiapplications/status;roles/status;authproviders/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=secrets;namespaces,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=list;watch;create;update;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=gatehouse-system,resources=leases,verbs=get;create;update
 
 // Options are what a Cluster is made of.
@@ -120,20 +124,27 @@ func (c *Cluster) follow(ctx context.Context) error {
 	}
 	world := newWorld()
 	status := newStatusWriter(mgr.GetClient(), world, c.Options)
-	if err := c.addPublisher(mgr, world, status); err != nil {
+	secrets := newCredentialsWriter(mgr.GetClient(), world, mgr.GetEventRecorder("gatehouse"), c.Options)
+	if err := c.addPublisher(mgr, &publisher{Options: c.Options, world: world, status: status, secrets: secrets, progress: &c.progress}); err != nil {
 		return err
 	}
-	if err := mgr.Add(&leadership{Options: c.Options, lead: status.lead}); err != nil {
+	lead := func(ctx context.Context) {
+		var writers sync.WaitGroup
+		writers.Go(func() { status.lead(ctx) })
+		writers.Go(func() { secrets.lead(ctx) })
+		writers.Wait()
+	}
+	if err := mgr.Add(&leadership{Options: c.Options, lead: lead}); err != nil {
 		return fmt.Errorf("add leadership: %w", err)
 	}
 	return mgr.Start(ctx)
 }
 
 // addPublisher watches everything that Compile looks at, all under one queue key.
-func (c *Cluster) addPublisher(mgr ctrl.Manager, world *world, status *statusWriter) error {
+func (c *Cluster) addPublisher(mgr ctrl.Manager, p *publisher) error {
 	unique := true
-	publisher, err := controller.New("publisher", mgr, controller.Options{
-		Reconciler:       &publisher{Options: c.Options, world: world, status: status, progress: &c.progress},
+	queue, err := controller.New("publisher", mgr, controller.Options{
+		Reconciler:       p,
 		CacheSyncTimeout: math.MaxInt64, // an absent answer is waited for, never taken for an absent object
 		RateLimiter:      workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 10*time.Second),
 		// The name is taken once a manager was built afresh.
@@ -142,8 +153,8 @@ func (c *Cluster) addPublisher(mgr ctrl.Manager, world *world, status *statusWri
 	if err != nil {
 		return fmt.Errorf("make publisher: %w", err)
 	}
-	for _, s := range world.sources(mgr.GetCache(), status.wake) {
-		if err := publisher.Watch(s); err != nil {
+	for _, s := range p.world.sources(mgr.GetCache(), c.DigestKey, p.status.wake) {
+		if err := queue.Watch(s); err != nil {
 			return fmt.Errorf("watch: %w", err)
 		}
 	}
@@ -167,12 +178,21 @@ func (c *Cluster) managerOptions() ctrl.Options {
 			DefaultUnsafeDisableDeepCopy: &sharedReads,
 			DefaultWatchErrorHandler:     c.watchFailed,
 			ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {
-				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.SecretLabel: v1alpha1.SecretInput}),
+				Label:     visible,
 				Transform: stripSecret,
 			}},
 		},
 	}
 }
+
+// visible selects the only Secrets that are ever asked for.
+var visible = func() labels.Selector {
+	label, err := labels.NewRequirement(v1alpha1.SecretLabel, selection.In, []string{v1alpha1.SecretInput, v1alpha1.SecretOutput})
+	if err != nil {
+		panic(err) // constants
+	}
+	return labels.NewSelector().Add(*label)
+}()
 
 // Of a labelled Secret this much is kept, so that a tenant's large ones cost no memory: a
 // client secret has 256 characters at the most, and one cut off here is too long for one.
@@ -181,13 +201,17 @@ const (
 	secretValueBytes = 512
 )
 
-// stripSecret drops what nobody reads; an annotation may even repeat the Secret's data.
+// stripSecret drops what nobody reads; an annotation may even repeat the Secret's data. What
+// is ours is written again as it is here, so its annotations stay.
 func stripSecret(o any) (any, error) {
 	s, ok := o.(*corev1.Secret)
 	if !ok {
 		return o, nil
 	}
-	s.ManagedFields, s.Annotations = nil, nil
+	s.ManagedFields = nil
+	if s.Labels[v1alpha1.SecretLabel] != v1alpha1.SecretOutput {
+		s.Annotations = nil
+	}
 	for i, key := range slices.Sorted(maps.Keys(s.Data)) {
 		if i >= secretKeys {
 			delete(s.Data, key)

@@ -46,7 +46,7 @@ func metadataOf(issuer string) ([]byte, error) {
 	return json.Marshal(metadataDocument{
 		Issuer:                      issuer,
 		AuthorizationEndpoint:       issuer + authorizePath,
-		TokenEndpoint:               issuer + "/oauth/token/",
+		TokenEndpoint:               issuer + oauth.TokenPath,
 		DeviceAuthorizationEndpoint: issuer + "/oauth/device/code/",
 		UserinfoEndpoint:            issuer + "/oauth/userinfo/",
 		EndSessionEndpoint:          issuer + endSessionPath,

@@ -40,7 +40,7 @@ func TestUnknownClientTakesAsLongAsWrongSecret(t *testing.T) {
 	if err := w.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	w.app.Secrets = []model.SecretDigest{w.Keyring.DigestKey().Digest([]byte("the right secret"))}
+	w.app.Secrets = []model.ClientSecret{{Digest: w.Keyring.DigestKey().Digest([]byte("the right secret"))}}
 	w.publish(t)
 	b := w.open()
 	as := func(client string) func() {

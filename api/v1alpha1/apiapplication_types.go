@@ -116,8 +116,8 @@ type ApiApplicationSpec struct {
 	// How often people are asked before it is let in.
 	// +optional
 	Consent *Consent `json:"consent,omitempty"`
-	// How it proves itself. Default: `source: None`, a public client, which SPA and Native
-	// must be. A Web application and a Machine need `source: FromSecret`.
+	// How it proves itself. Default: a Web application and a Machine get a secret that
+	// Gatehouse makes and writes to a Secret (`source: Generated`); the others have none.
 	// +optional
 	Credentials *Credentials `json:"credentials,omitempty"`
 	// The tokens it gets.
@@ -180,6 +180,7 @@ const (
 	OrganizationSelected = "Selected"
 
 	CredentialsNone       = "None"
+	CredentialsGenerated  = "Generated"
 	CredentialsFromSecret = "FromSecret"
 )
 
@@ -220,18 +221,101 @@ const (
 )
 
 // Credentials say how an application proves itself.
-// +kubebuilder:validation:XValidation:rule="(self.source == 'FromSecret') == has(self.fromSecret)",message="fromSecret: name the Secret and key with source: FromSecret, and only then",fieldPath=".fromSecret"
+// +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'FromSecret') == has(self.fromSecret)",message="fromSecret: name the Secret and key with source: FromSecret, and only then",fieldPath=".fromSecret"
 type Credentials struct {
-	// `None`: a public client. `FromSecret`: the client secret is read from a Secret.
+	// `None`: a public client, which SPA and Native must be. `Generated`: Gatehouse makes the
+	// client secret and writes it to the Secret that `output` describes. `FromSecret`: it is
+	// read from a Secret. Default: Generated for Web and Machine, None for the others.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
-	Source string `json:"source"`
+	// +optional
+	Source string `json:"source,omitempty"`
 	// Where the client secret is: 32 to 256 printable ASCII characters without spaces, in a
 	// Secret of this namespace labelled `auth.gatehouse.dev/secret: input`. One line end after
 	// them is forgiven. A Secret that is missing is waited for.
 	// +optional
 	FromSecret *SecretKeyReference `json:"fromSecret,omitempty"`
+	// The Secret that a generated client secret is written to, with source: Generated.
+	// +optional
+	Output *CredentialsOutput `json:"output,omitempty"`
+	// When a generated client secret is replaced, with source: Generated.
+	// +optional
+	Rotation *CredentialsRotation `json:"rotation,omitempty"`
+}
+
+// CredentialsOutput describes the Secret, of type Opaque and in the application's own
+// namespace, that a generated client secret is written to. It belongs to Gatehouse: other
+// keys in it are removed. A Secret that somebody else made is never overwritten.
+type CredentialsOutput struct {
+	// Name of the Secret. Default: the ApiApplication's, followed by `-credentials`. With
+	// another name it is another Secret, with another client secret.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	// +optional
+	SecretName string `json:"secretName,omitempty"`
+	// Labels of the Secret, for whoever reads it. Their keys may not contain
+	// `kubernetes.io`, `k8s.io`, `argoproj.io` or `gatehouse.dev`, which give Secrets power.
+	// Example: `team: payments`.
+	// +kubebuilder:validation:XValidation:rule="self.all(key, !['kubernetes.io', 'k8s.io', 'argoproj.io', 'gatehouse.dev'].exists(word, key.contains(word)))",message="labels: keys may not contain kubernetes.io, k8s.io, argoproj.io or gatehouse.dev; choose others"
+	// +kubebuilder:validation:MaxProperties=16
+	// +optional
+	Labels map[string]LabelValue `json:"labels,omitempty"`
+	// Annotations of the Secret, under the same rule.
+	// Example: `reloader.example.com/match: "true"`.
+	// +kubebuilder:validation:XValidation:rule="self.all(key, !['kubernetes.io', 'k8s.io', 'argoproj.io', 'gatehouse.dev'].exists(word, key.contains(word)))",message="annotations: keys may not contain kubernetes.io, k8s.io, argoproj.io or gatehouse.dev; choose others"
+	// +kubebuilder:validation:MaxProperties=16
+	// +optional
+	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
+	// Names of the Secret's keys.
+	// +optional
+	Keys *CredentialsKeys `json:"keys,omitempty"`
+}
+
+// AnnotationValue is the value of a Kubernetes annotation.
+// +kubebuilder:validation:MaxLength=1024
+type AnnotationValue string
+
+// CredentialsKeys name the keys of an output Secret; each name is used once.
+type CredentialsKeys struct {
+	// Key of the client ID. Default: `client-id`.
+	// +optional
+	ClientID SecretKey `json:"clientID,omitempty"`
+	// Key of the client secret. Default: `client-secret`.
+	// +optional
+	ClientSecret SecretKey `json:"clientSecret,omitempty"`
+	// Key of the issuer's URL. Default: `issuer`.
+	// +optional
+	Issuer SecretKey `json:"issuer,omitempty"`
+	// Key of the token endpoint's URL. Default: `token-endpoint`.
+	// +optional
+	TokenEndpoint SecretKey `json:"tokenEndpoint,omitempty"`
+}
+
+// SecretKey is a key of a Secret.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+type SecretKey string
+
+// CredentialsRotation says when a generated client secret is replaced. The old one works on
+// for the overlap, so that nobody fails who reads the Secret again in that time.
+type CredentialsRotation struct {
+	// How long a client secret is the newest one, from 1h to 8760h. Default: for ever.
+	// Example: `720h`.
+	// +optional
+	Period Duration `json:"period,omitempty"`
+	// How long the old client secret works after the new one is in the Secret, from 0s, which
+	// ends it at once, to 720h, and shorter than the period. Default: 24h, or half of a
+	// shorter period.
+	// +optional
+	Overlap Duration `json:"overlap,omitempty"`
+	// Another number than before replaces the client secret now. Default: 1.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000000
+	// +optional
+	Generation int64 `json:"generation,omitempty"`
 }
 
 // ApplicationTokens say what the tokens of one application are.
@@ -275,6 +359,19 @@ type ApiApplicationStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	ClientID string `json:"clientID,omitempty"`
+	// The Secret that its generated client secret is in.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	CredentialsSecretName string `json:"credentialsSecretName,omitempty"`
+	// Its generated client secrets, oldest first.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=id
+	// +optional
+	Credentials []CredentialStatus `json:"credentials,omitempty"`
+	// When the newest client secret will be replaced by `rotation.period`.
+	// +optional
+	NextRotationTime Timestamp `json:"nextRotationTime,omitempty"`
 	// What is served, after defaults and ceilings.
 	// +optional
 	Effective *EffectiveApplication `json:"effective,omitempty"`
@@ -285,6 +382,18 @@ type ApiApplicationStatus struct {
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// CredentialStatus is a generated client secret, without the secret.
+type CredentialStatus struct {
+	// Tells it from the others.
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+	// From when on it works.
+	NotBefore Timestamp `json:"notBefore"`
+	// When it ends; absent while no newer one has taken its place in the Secret.
+	// +optional
+	NotAfter Timestamp `json:"notAfter,omitempty"`
 }
 
 // EffectiveApplication is what is served of an ApiApplication.

@@ -39,6 +39,7 @@ const (
 	ReasonResolved         Reason = "Resolved"
 	ReasonSecretNotFound   Reason = "SecretNotFound"
 	ReasonSecretKeyMissing Reason = "SecretKeyMissing"
+	ReasonSecretNotOwned   Reason = "SecretNotOwned"
 	ReasonRefNotFound      Reason = "RefNotFound"
 	ReasonUnknownScope     Reason = "UnknownScope"
 
@@ -78,6 +79,7 @@ var Verdicts = []Verdict{
 	{ReasonResolved, ResolvedRefs, true, false, ""},
 	{ReasonSecretNotFound, ResolvedRefs, false, false, "Create the Secret in this namespace with the label auth.gatehouse.dev/secret: input. Gatehouse waits for it and picks it up by itself."},
 	{ReasonSecretKeyMissing, ResolvedRefs, false, false, "Add the key to the Secret, with 32 to 256 printable ASCII characters and no spaces; one line end after them is forgiven."},
+	{ReasonSecretNotOwned, ResolvedRefs, false, false, "Choose another spec.credentials.output.secretName, or delete the Secret of that name; Gatehouse overwrites none that it did not make, and tries again by itself."},
 	{ReasonRefNotFound, ResolvedRefs, false, false, "Create the object that the message names, or correct the reference."},
 	{ReasonUnknownScope, ResolvedRefs, false, false, "Correct the scope, or add it to the Organization's spec.scopes.custom."},
 
@@ -86,7 +88,7 @@ var Verdicts = []Verdict{
 	{ReasonPartiallyProgrammed, Programmed, false, false, "The parts that the message names are left out; everything else is served."},
 	{ReasonNotServed, Programmed, false, false, "Cure what the message names, or what Accepted and ResolvedRefs say; it is not served until then."},
 	{ReasonExpired, Programmed, false, false, "Move spec.expiresAt into the future, or delete the object."},
-	{ReasonPending, Programmed, false, false, "Wait: the first snapshot has not been published yet."},
+	{ReasonPending, Programmed, false, false, "Wait: the first snapshot has not been published yet, or the Secret with its client secret is about to be written."},
 	{ReasonStorageError, Programmed, false, false, "The store refused a write; see the server's log. Gatehouse tries again by itself."},
 
 	{ReasonLoopbackRedirect, Insecure, true, false, "Remove the http URI before people use it, or make it https; any program on a person's computer may listen there."},

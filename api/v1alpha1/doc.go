@@ -29,6 +29,14 @@ const (
 	// SecretInput is the value of SecretLabel on a Secret that a resource of the same
 	// namespace may refer to.
 	SecretInput = "input"
+	// SecretOutput is the value of SecretLabel on a Secret that Gatehouse wrote.
+	SecretOutput = "output"
+	// CredentialsAnnotation lists, on such a Secret, the client secrets that work: their
+	// digests and times, and never a secret.
+	CredentialsAnnotation = GroupName + "/credentials"
+	// OutputAnnotation lists, on such a Secret, the labels and annotations that were declared
+	// for it, so that one that no longer is can be removed.
+	OutputAnnotation = GroupName + "/output"
 	// SlugsAnnotation lists, on a Namespace and separated by commas, the slugs that
 	// Organizations of that namespace may take besides the namespace's own name.
 	SlugsAnnotation = GroupName + "/slugs"

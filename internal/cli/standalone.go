@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -13,13 +15,18 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
-// publishAgain is how long a set waits after the store refused it.
-const publishAgain = time.Second
+const (
+	// tryAgain is how long to wait after the store or the disk refused something.
+	tryAgain = time.Second
+	// followSecretsEvery is how often the files of client secrets are looked at.
+	followSecretsEvery = 500 * time.Millisecond
+)
 
 // files is the source of declarations that are YAML files.
 type files struct {
 	*installation
 	compiler compile.Compiler
+	secrets  *secretFiles
 	said     map[model.ObjectID][]compile.Finding // findings that were logged
 }
 
@@ -36,6 +43,10 @@ func (f *files) Run(ctx context.Context) error {
 	})
 	if len(problems) > 0 {
 		return unreadable(problems)
+	}
+	var err error
+	if f.secrets, err = openSecretFiles(*f.dataDir, f.keys.DigestKey(), f.log); err != nil {
+		return err
 	}
 	sets := make(chan *manifest.Set)
 	parts, ctx := errgroup.WithContext(ctx)
@@ -61,31 +72,75 @@ func (f *files) watch(ctx context.Context, paths []string, current *manifest.Set
 	})
 }
 
-// serveEach serves one set after another; one that cannot be published, because the store
-// does not answer, is tried again until there is a newer one.
+// serveEach serves one set after another, and each again when its client secrets change;
+// one that cannot be published, because the store does not answer, is tried again until
+// there is a newer one.
 func (f *files) serveEach(ctx context.Context, set *manifest.Set, sets <-chan *manifest.Set) error {
+	look := time.NewTicker(followSecretsEvery)
+	defer look.Stop()
 	for {
-		var again <-chan time.Time
-		if err := f.serve(ctx, set); err != nil {
-			f.log.Error("publish, trying again", "error", err)
-			again = time.After(publishAgain)
+		next, err := f.serve(ctx, set)
+		if err != nil {
+			f.log.Error("serve the manifests, trying again", "error", err)
+			next = time.Now().Add(tryAgain)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case set = <-sets:
-		case <-again:
+		for waiting := true; waiting; {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case set = <-sets:
+				waiting = false
+			case now := <-look.C:
+				waiting = !f.secretsChanged() && (next.IsZero() || now.Before(next))
+			}
 		}
 	}
 }
 
-// serve compiles and publishes a set, and logs the findings that were not logged before.
-func (f *files) serve(ctx context.Context, set *manifest.Set) error {
-	f.declared.Store(set)
-	result := f.compiler.Compile(set.Input(f.keys.DigestKey()))
-	if err := f.publish(ctx, result.Snapshot); err != nil {
-		return err
+func (f *files) secretsChanged() bool {
+	changed, err := f.secrets.reload()
+	if err != nil {
+		f.complain(err)
 	}
+	return changed
+}
+
+// complain logs what is wrong with all client secrets, once.
+func (f *files) complain(err error) { f.secrets.complain(".", err) }
+
+// serve publishes a set with its client secrets, and takes the next steps of those, until
+// there is nothing to do. It returns when there will be; zero for when something changes.
+func (f *files) serve(ctx context.Context, set *manifest.Set) (next time.Time, err error) {
+	f.declared.Store(set)
+	result := f.compile(set)
+	if f.served.Load() == nil { // whoever waits for the start finds everything served
+		_, _, _ = f.secrets.keep(result.Reports, time.Now()) // an error comes again below, once the rest is served
+		result = f.compile(set)
+	}
+	for {
+		if err := f.publish(ctx, result.Snapshot); err != nil {
+			return time.Time{}, fmt.Errorf("publish: %w", err)
+		}
+		changed, next, err := f.secrets.keep(result.Reports, time.Now())
+		if err != nil {
+			return time.Time{}, err
+		}
+		if !changed {
+			f.report(set, result)
+			return next, nil
+		}
+		result = f.compile(set)
+	}
+}
+
+func (f *files) compile(set *manifest.Set) compile.Result {
+	in := set.Input(f.keys.DigestKey())
+	in.Outputs = f.secrets.inputs()
+	return f.compiler.Compile(in)
+}
+
+// report logs the findings that were not logged before, and what is served.
+func (f *files) report(set *manifest.Set, result compile.Result) {
 	for _, r := range result.Reports {
 		findings := slices.Concat(r.Findings, r.Weak)
 		if sameFindings(f.said[r.Object], findings) {
@@ -98,7 +153,6 @@ func (f *files) serve(ctx context.Context, set *manifest.Set) error {
 		}
 	}
 	f.log.Info("serving", "objects", set.Len(), "snapshot", result.Snapshot.Digest)
-	return nil
 }
 
 func sameFindings(a, b []compile.Finding) bool {
@@ -130,8 +184,12 @@ func (in *installation) secretOf(a *model.Application) (file, key string) {
 		return "", ""
 	}
 	for _, declared := range set.Input(in.keys.DigestKey()).Applications {
-		if string(declared.UID) != a.UID || declared.Spec.Credentials == nil || declared.Spec.Credentials.FromSecret == nil {
+		if string(declared.UID) != a.UID {
 			continue
+		}
+		if declared.Spec.Credentials == nil || declared.Spec.Credentials.FromSecret == nil {
+			name, key := compile.OutputOf(declared)
+			return filepath.Join(*in.dataDir, secretsDir, declared.Namespace, name+".yaml"), key
 		}
 		ref := declared.Spec.Credentials.FromSecret
 		at := set.Position(model.ObjectID{Kind: "Secret", Namespace: declared.Namespace, Name: ref.Name}, "stringData."+ref.Key)

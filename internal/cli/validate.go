@@ -92,7 +92,7 @@ func validate(paths []string, o manifest.Options) validation {
 		v.Notes = append(v.Notes, fromProblem(p))
 	}
 	in := set.Input(model.NewSensitive("offline")) // digests nothing that leaves this process
-	in.AnySlug = !set.Has("Namespace")
+	in.AnySlug, in.AssumeOutputs = !set.Has("Namespace"), true
 	for _, report := range compile.Compile(in).Reports {
 		for _, finding := range report.Findings {
 			f := fromFinding(set, report, finding)

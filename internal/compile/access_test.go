@@ -83,7 +83,11 @@ func sayApplication(say sayer, o, home *model.Organization, a *model.Application
 		say("%s uses %s", who, g)
 	}
 	for _, secret := range a.Secrets {
-		say("%s is proven by %x", who, secret)
+		for _, at := range instants {
+			if a.Proves(secret.Digest, at) {
+				say("%s is proven by %x at %v", who, secret.Digest, at)
+			}
+		}
 	}
 	if a.IntrospectsOrganization {
 		say("%s introspects its organization", who)

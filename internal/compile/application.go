@@ -60,6 +60,10 @@ func (t *tenancy) judgeApplications(objects []*v1alpha1.ApiApplication) []*appli
 	}
 	t.resources(applicants)
 	for _, a := range applicants {
+		if !a.report.accepted() {
+			a.report.Output = nil
+		}
+		pending(a)
 		if a.app != nil {
 			a.report.Application = applicationFacts(a)
 		}

@@ -6,7 +6,7 @@
 // where it restricts, the object is not served; its neighbours keep working.
 //
 // Start reading at Compiler.Compile, which is the table of contents. Each kind has a file
-// (provider.go, organization.go, application.go with credentials.go, role.go with
+// (provider.go, organization.go, application.go with credentials.go and generated.go, role.go with
 // inheritance.go) with a function per rule; report.go is what the rules write, and
 // conditions.go and status.go are what becomes of that in a status.
 package compile
@@ -27,6 +27,7 @@ import (
 type Compiler struct {
 	systemNamespace string
 	anySlug, dev    bool
+	assumeOutputs   bool
 	issuer          string
 	digestKey       model.Sensitive
 
@@ -66,8 +67,11 @@ func (c *Compiler) Compile(in Input) Result {
 
 // begin forgets everything when that which every verdict depends on changed.
 func (c *Compiler) begin(in *Input) {
-	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || c.dev != in.Dev || c.issuer != in.Issuer || !c.digestKey.Equal(in.DigestKey) {
-		*c = Compiler{systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, dev: in.Dev, issuer: in.Issuer, digestKey: in.DigestKey}
+	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || c.dev != in.Dev || c.assumeOutputs != in.AssumeOutputs || c.issuer != in.Issuer || !c.digestKey.Equal(in.DigestKey) {
+		*c = Compiler{
+			systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, dev: in.Dev, assumeOutputs: in.AssumeOutputs,
+			issuer: in.Issuer, digestKey: in.DigestKey,
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func (r *Report) programmed(p Programmed, now time.Time) metav1.Condition {
 	switch {
 	case r.NotServed:
 		for _, f := range r.Findings {
-			if f.Reason == v1alpha1.ReasonNotServed {
+			if verdict(f.Reason).Condition == v1alpha1.Programmed {
 				return state(f.Reason, f.Message)
 			}
 		}

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"bytes"
+	"cmp"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -10,43 +11,69 @@ import (
 // credentials reads how the application proves itself, and reports whether it declares
 // to have a secret at all. Credentials restrict: without good ones it is not served.
 func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application, r *Report) (confidential bool) {
-	c, source := o.Spec.Credentials, v1alpha1.CredentialsNone
-	if c != nil {
-		source = c.Source
+	c := o.Spec.Credentials
+	if c == nil {
+		c = &v1alpha1.Credentials{}
 	}
+	source := cmp.Or(c.Source, defaultSource(o.Spec.Type))
+	readWithItsSource(c, source, r)
+	r.Output = &Wanted{} // none, unless the source is Generated
 	switch source {
 	case v1alpha1.CredentialsNone:
-		switch {
-		case o.Spec.Type == v1alpha1.TypeMachine:
-			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials", "a Machine proves itself with a secret; set source: FromSecret and fromSecret")
-		case o.Spec.Type == v1alpha1.TypeWeb:
-			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials", "a Web application proves itself with a secret, and this version makes none; set source: FromSecret and fromSecret")
-		case c != nil && c.FromSecret != nil:
-			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.fromSecret", "is only read with source: FromSecret; remove it, or set source: FromSecret")
+		if needsSecret(o.Spec.Type) {
+			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s proves itself with a secret; leave the field out, or use Generated or FromSecret", o.Spec.Type)
 		}
 		return false
-	case v1alpha1.CredentialsFromSecret:
+	case v1alpha1.CredentialsFromSecret, v1alpha1.CredentialsGenerated:
 		if keepsNoSecret(o.Spec.Type) {
 			// RFC 6749 section 2.1: whoever has its code has its secret.
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s cannot keep a secret; use None, or create it as type Web if it runs on a server", o.Spec.Type)
 			return false
 		}
-		if c.FromSecret == nil {
-			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.fromSecret", "must name a Secret and a key with source: FromSecret")
-			return true
+		if source == v1alpha1.CredentialsGenerated {
+			t.generated(o, app, r)
+		} else if c.FromSecret != nil {
+			t.secret(o, app, r)
 		}
-		t.secret(o, app, r)
 		return true
 	default:
-		use := "None or FromSecret"
+		use := "None, Generated or FromSecret"
 		switch {
 		case needsSecret(o.Spec.Type):
-			use = "FromSecret"
+			use = "Generated or FromSecret"
 		case keepsNoSecret(o.Spec.Type):
 			use = "None"
 		}
 		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.credentials.source", "%s is not served by this version; use %s", quote(source), use)
 		return false
+	}
+}
+
+// defaultSource is how an application of the type proves itself if it does not say.
+func defaultSource(applicationType string) string {
+	if needsSecret(applicationType) {
+		return v1alpha1.CredentialsGenerated
+	}
+	return v1alpha1.CredentialsNone
+}
+
+// readWithItsSource refuses what says something about credentials of another source.
+func readWithItsSource(c *v1alpha1.Credentials, source string, r *Report) {
+	for _, part := range []struct {
+		name, source string
+		declared     bool
+	}{
+		{"fromSecret", v1alpha1.CredentialsFromSecret, c.FromSecret != nil},
+		{"output", v1alpha1.CredentialsGenerated, c.Output != nil},
+		{"rotation", v1alpha1.CredentialsGenerated, c.Rotation != nil},
+	} {
+		field := "spec.credentials." + part.name
+		switch {
+		case part.declared && source != part.source:
+			r.refuse(v1alpha1.ReasonInvalidSpec, field, "is only read with source: %s; remove it, or set source: %s", part.source, part.source)
+		case !part.declared && source == part.source && part.name == "fromSecret":
+			r.refuse(v1alpha1.ReasonInvalidSpec, field, "must name a Secret and a key with source: FromSecret")
+		}
 	}
 }
 
@@ -66,7 +93,7 @@ func secretCure(applicationType string) string {
 	if keepsNoSecret(applicationType) {
 		return "create it as type Web, which has one"
 	}
-	return "set spec.credentials to source: FromSecret"
+	return "set spec.credentials to source: Generated or FromSecret"
 }
 
 // secret digests the client secret of a Secret in the application's own namespace. A
@@ -91,7 +118,7 @@ func (t *tenancy) secret(o *v1alpha1.ApiApplication, app *model.Application, r *
 			quote(key), show(name), secretLengthLeast, secretLengthMost)
 		return
 	}
-	app.Secrets = []model.SecretDigest{t.digestKey.Digest(plain)}
+	app.Secrets = []model.ClientSecret{{Digest: t.digestKey.Digest(plain)}}
 }
 
 // withoutLineEnd forgives one line end after the secret: editors and `echo` leave one in

@@ -33,7 +33,10 @@ func digest(o *model.Organization, reports []*Report) string {
 	}
 	applications := slices.SortedFunc(o.Applications(), func(a, b *model.Application) int { return strings.Compare(a.UID, b.UID) })
 	for _, a := range applications {
-		fmt.Fprintf(h, "%q %x\n", a.UID, a.Secrets)
+		fmt.Fprintf(h, "%q\n", a.UID)
+		for _, s := range a.Secrets {
+			fmt.Fprintf(h, "%x %d %d\n", s.Digest, s.NotBefore.UnixNano(), s.NotAfter.UnixNano())
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -36,7 +36,7 @@ func TestAChangedSecretIsPickedUpWithoutTouchingTheApplication(t *testing.T) {
 	c.Compile(in)
 	in.Secrets = []compile.Secret{{Namespace: "acme", Name: "ci", Version: "2", Data: map[string]model.Sensitive{"secret": model.NewSensitive(knownSecret + "-2\n")}}}
 	_, app := c.Compile(in).Snapshot.Application("acme.acme.ci")
-	if !app.Proves(in.DigestKey.Digest([]byte(knownSecret+"-2"))) || app.Proves(in.DigestKey.Digest([]byte(knownSecret))) {
+	if !app.Proves(in.DigestKey.Digest([]byte(knownSecret+"-2")), noon) || app.Proves(in.DigestKey.Digest([]byte(knownSecret)), noon) {
 		t.Error("the old secret still proves the application, or the new one does not")
 	}
 }

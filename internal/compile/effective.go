@@ -15,6 +15,9 @@ func applicationFacts(a *applicant) *v1alpha1.ApiApplicationStatus {
 	if a.report.accepted() {
 		s.ClientID = a.app.ClientID
 	}
+	if w := a.report.Output; w != nil {
+		w.show(s)
+	}
 	if !a.report.NotServed {
 		s.Effective = effective(a.app)
 	}

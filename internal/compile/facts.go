@@ -14,16 +14,18 @@ import (
 type facts struct {
 	namespaces map[string]Namespace
 	secrets    map[types.NamespacedName]Secret
+	outputs    map[types.NamespacedName]Output
 	audiences  map[string]model.ObjectID // whose each one is
 	issuer     string
 	dev        bool
+	assume     bool // that output Secrets are there
 }
 
 // asked is what a tenant's verdict looked up, found or not: a change of it, and no other,
 // makes the tenant be judged again.
 type asked struct {
 	namespaces map[string]bool
-	secrets    map[types.NamespacedName]bool
+	secrets    map[types.NamespacedName]bool // input and output: they share their names
 	audiences  map[string]bool
 }
 
@@ -59,9 +61,14 @@ func (f *facts) update(in *Input) (changed asked) {
 		secrets = indexSecrets(in.Secrets)
 		difference(f.secrets, secrets, sameSecret, changed.secrets)
 	}
+	if !f.sameOutputs(in.Outputs) {
+		outputs := indexOutputs(in.Outputs)
+		difference(f.outputs, outputs, sameOutput, changed.secrets)
+		f.outputs = outputs
+	}
 	difference(f.namespaces, namespaces, sameNamespace, changed.namespaces)
 	f.namespaces, f.secrets = namespaces, secrets
-	f.issuer, f.dev = in.Issuer, in.Dev
+	f.issuer, f.dev, f.assume = in.Issuer, in.Dev, in.AssumeOutputs
 	return changed
 }
 
@@ -79,12 +86,37 @@ func (f *facts) sameSecrets(list []Secret) bool {
 	return true
 }
 
+// sameOutputs is sameSecrets for the Secrets that were written.
+func (f *facts) sameOutputs(list []Output) bool {
+	if len(list) != len(f.outputs) {
+		return false
+	}
+	for i := range list {
+		known, ok := f.outputs[types.NamespacedName{Namespace: list[i].Namespace, Name: list[i].Name}]
+		if !ok || known.Version != list[i].Version {
+			return false
+		}
+	}
+	return true
+}
+
 func indexSecrets(list []Secret) map[types.NamespacedName]Secret {
 	index := make(map[types.NamespacedName]Secret, len(list))
 	for _, s := range list {
 		name := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
 		if other, twice := index[name]; !twice || other.Version < s.Version {
 			index[name] = s
+		}
+	}
+	return index
+}
+
+func indexOutputs(list []Output) map[types.NamespacedName]Output {
+	index := make(map[types.NamespacedName]Output, len(list))
+	for _, o := range list {
+		name := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
+		if other, twice := index[name]; !twice || other.Version < o.Version {
+			index[name] = o
 		}
 	}
 	return index
@@ -104,6 +136,7 @@ func indexNamespaces(list []Namespace) map[string]Namespace {
 }
 
 func sameSecret(a, b Secret) bool { return a.Version == b.Version }
+func sameOutput(a, b Output) bool { return a.Version == b.Version }
 
 func sameNamespace(a, b Namespace) bool {
 	return maps.Equal(a.Labels, b.Labels) && slices.Equal(a.Slugs, b.Slugs)

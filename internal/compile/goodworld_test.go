@@ -1,11 +1,15 @@
 package compile_test
 
 import (
+	"fmt"
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
+	"github.com/gatehouse-dev/gatehouse/internal/credential"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
@@ -20,6 +24,7 @@ func goodWorld() compile.Input {
 		SystemNamespace: "gatehouse-system", Issuer: "https://auth.example.com", DigestKey: model.NewSensitive(knownSecret),
 		Namespaces: []compile.Namespace{{Name: "shop", Labels: map[string]string{"team": "acme"}}, {Name: "foreign", Labels: map[string]string{"team": "?"}}},
 		Secrets:    []compile.Secret{{Namespace: "acme", Name: "ci", Version: "1", Data: map[string]model.Sensitive{"secret": model.NewSensitive(knownSecret)}}},
+		Outputs:    []compile.Output{goodOutput()},
 		Providers: []*v1alpha1.AuthProvider{{ObjectMeta: meta("gatehouse-system", "local"), Spec: v1alpha1.AuthProviderSpec{
 			Type: "Local", Local: &v1alpha1.LocalProvider{MinLength: new(int32(16))},
 		}}},
@@ -48,6 +53,17 @@ func goodWorld() compile.Input {
 			}},
 			{ObjectMeta: meta("foreign", "cli"), Spec: v1alpha1.ApiApplicationSpec{OrganizationRef: acme, Type: "Device", Scopes: []v1alpha1.ApplicationScope{"org:read"}}},
 			{ObjectMeta: meta("acme", "web"), Spec: goodWeb(acme)},
+			{ObjectMeta: meta("acme", "made"), Spec: v1alpha1.ApiApplicationSpec{
+				OrganizationRef: acme, Type: "Machine", Scopes: []v1alpha1.ApplicationScope{"org:read"},
+				Credentials: &v1alpha1.Credentials{
+					Source: "Generated",
+					Output: &v1alpha1.CredentialsOutput{
+						SecretName: "made", Labels: map[string]v1alpha1.LabelValue{"team": "acme"}, Annotations: map[string]v1alpha1.AnnotationValue{"a.example/b": "c"},
+						Keys: &v1alpha1.CredentialsKeys{ClientID: "id", ClientSecret: "secret", Issuer: "url", TokenEndpoint: "token"},
+					},
+					Rotation: &v1alpha1.CredentialsRotation{Period: "720h", Overlap: "1h", Generation: 2},
+				},
+			}},
 		},
 		Roles: []*v1alpha1.Role{
 			{ObjectMeta: meta("acme", "member"), Spec: v1alpha1.RoleSpec{OrganizationRef: acme, Rules: []v1alpha1.RoleRule{{Scopes: []v1alpha1.ScopeName{"billing:admin", "team:read"}}}}},
@@ -57,6 +73,18 @@ func goodWorld() compile.Input {
 			}},
 			{ObjectMeta: meta("foreign", "intruder"), Spec: v1alpha1.RoleSpec{OrganizationRef: acme, Rules: []v1alpha1.RoleRule{{Scopes: []v1alpha1.ScopeName{"org:admin"}}}, Subjects: []v1alpha1.Subject{{Kind: "User", Name: "eve@example.com"}}}},
 		},
+	}
+}
+
+// goodOutput holds two secrets, of which the older one ends.
+func goodOutput() compile.Output {
+	made := func(n byte, notAfter time.Time) credential.Credential {
+		digest := model.SecretDigest{n}
+		return credential.Credential{ID: fmt.Sprintf("%x", digest[:4]), Digest: digest, NotBefore: noon.AddDate(-1, 0, 0), NotAfter: notAfter, Generation: 2}
+	}
+	return compile.Output{
+		Namespace: "acme", Name: "made", Version: "1", Owner: "acme/made", Values: map[string]model.SecretDigest{"secret": {2}},
+		Credentials: credential.Format([]credential.Credential{made(1, noon.Add(time.Hour)), made(2, time.Time{})}),
 	}
 }
 
@@ -152,6 +180,23 @@ var mistakes = map[string]func(*compile.Input){
 	"audience of another": func(in *compile.Input) {
 		in.Applications[0].Spec.Audiences = []v1alpha1.Audience{"https://api.acme.com"}
 	},
-	"resource":            func(in *compile.Input) { in.Applications[3].Spec.Resources[0] = "https://api.globex.com" },
+	"resource":                      func(in *compile.Input) { in.Applications[3].Spec.Resources[0] = "https://api.globex.com" },
+	"output gone":                   func(in *compile.Input) { in.Outputs = nil },
+	"output of another":             func(in *compile.Input) { in.Outputs[0].Owner = "acme/ci" },
+	"output of nobody":              func(in *compile.Input) { in.Outputs[0].Owner = "" },
+	"output annotation":             func(in *compile.Input) { in.Outputs[0].Credentials = "?" },
+	"output name":                   func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.SecretName = "?" },
+	"output of another name":        func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.SecretName = "other" },
+	"output named as an input":      func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.SecretName = "ci" },
+	"output label":                  func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.Labels["k8s.io/x"] = "y" },
+	"output annotation ordered":     func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.Annotations["argoproj.io/x"] = "y" },
+	"output key":                    func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.Keys.Issuer = "id" },
+	"rotation period":               func(in *compile.Input) { in.Applications[4].Spec.Credentials.Rotation.Period = "?" },
+	"rotation overlap":              func(in *compile.Input) { in.Applications[4].Spec.Credentials.Rotation.Overlap = "721h" },
+	"rotation generation":           func(in *compile.Input) { in.Applications[4].Spec.Credentials.Rotation.Generation = -1 },
+	"generated for a public client": func(in *compile.Input) { in.Applications[4].Spec.Type = "SPA" },
+	"rotation without a source": func(in *compile.Input) {
+		in.Applications[0].Spec.Credentials = &v1alpha1.Credentials{Rotation: &v1alpha1.CredentialsRotation{Period: "720h"}}
+	},
 	"organization access": func(in *compile.Input) { in.Applications[3].Spec.OrganizationAccess = "?" },
 }

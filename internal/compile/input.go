@@ -14,6 +14,7 @@ type Input struct {
 	Providers     []*v1alpha1.AuthProvider
 
 	Secrets    []Secret    // those labelled `input`
+	Outputs    []Output    // those labelled `output`, and those known to stand in their way
 	Namespaces []Namespace // every namespace that can be read
 
 	// SystemNamespace holds the installation-wide AuthProviders.
@@ -25,6 +26,9 @@ type Input struct {
 	Issuer string
 	// Dev: it is for trying out; what only weakens one that people use is not flagged.
 	Dev bool
+	// AssumeOutputs takes the Secrets that Gatehouse writes to be there: whoever judges
+	// declarations without serving them sees what will be served.
+	AssumeOutputs bool
 	// DigestKey is the key under which client secrets are digested.
 	DigestKey model.Sensitive
 }
@@ -35,6 +39,21 @@ type Secret struct {
 	// Version changes whenever the content does (the resourceVersion, or a hash).
 	Version string
 	Data    map[string]model.Sensitive
+}
+
+// Output is a Kubernetes Secret labelled `output`, by what tells no secret; or one that is
+// not to be seen, known only because it stands where one is to be written.
+type Output struct {
+	Namespace, Name string
+	// Version changes whenever the Secret does.
+	Version string
+	// Owner is the UID of the ApiApplication that it was made for; empty if it was not made
+	// by Gatehouse.
+	Owner string
+	// Credentials is the annotation that lists digests; see internal/credential.
+	Credentials string
+	// Values are the digests of its values, by key, under the DigestKey.
+	Values map[string]model.SecretDigest
 }
 
 // Namespace is what a cluster administrator says of a namespace.

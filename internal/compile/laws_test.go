@@ -41,6 +41,7 @@ func TestTheOrderOfTheInputMeansNothing(t *testing.T) {
 		shuffled.Applications = rapid.Permutation(in.Applications).Draw(t, "applications")
 		shuffled.Roles = rapid.Permutation(in.Roles).Draw(t, "roles")
 		shuffled.Providers = rapid.Permutation(in.Providers).Draw(t, "providers")
+		shuffled.Outputs = rapid.Permutation(in.Outputs).Draw(t, "outputs")
 		shuffled.Secrets = rapid.Permutation(in.Secrets).Draw(t, "secrets")
 		shuffled.Namespaces = rapid.Permutation(in.Namespaces).Draw(t, "namespaces")
 		sameVerdict(t, compile.Compile(in), compile.Compile(shuffled))
@@ -250,7 +251,7 @@ func TestOnlyWhatIsInBothSnapshotsIsLeft(t *testing.T) {
 // edit is what a watch brings: an object that is new, gone or another one, a Secret or a
 // Namespace that changed, or the same world in another order.
 func edit(t *rapid.T, in compile.Input) compile.Input {
-	switch rapid.IntRange(0, 6).Draw(t, "edit") {
+	switch rapid.IntRange(0, 7).Draw(t, "edit") {
 	case 0:
 		in.Organizations = editList(t, in.Organizations, drawOrganization)
 	case 1:
@@ -262,6 +263,8 @@ func edit(t *rapid.T, in compile.Input) compile.Input {
 	case 4:
 		in.Secrets = editList(t, in.Secrets, drawSecret)
 	case 5:
+		in.Outputs = editList(t, in.Outputs, drawOutput)
+	case 6:
 		in.Namespaces = editList(t, in.Namespaces, drawNamespace)
 	default:
 		in.Applications = rapid.Permutation(in.Applications).Draw(t, "applications")
@@ -306,7 +309,7 @@ func deepCopy(in compile.Input) compile.Input {
 	in.Applications = copies(in.Applications, (*v1alpha1.ApiApplication).DeepCopy)
 	in.Roles = copies(in.Roles, (*v1alpha1.Role).DeepCopy)
 	in.Providers = copies(in.Providers, (*v1alpha1.AuthProvider).DeepCopy)
-	in.Secrets, in.Namespaces = slices.Clone(in.Secrets), slices.Clone(in.Namespaces)
+	in.Secrets, in.Namespaces, in.Outputs = slices.Clone(in.Secrets), slices.Clone(in.Namespaces), slices.Clone(in.Outputs)
 	for i, n := range in.Namespaces {
 		in.Namespaces[i].Labels = map[string]string{"team": n.Labels["team"]}
 		in.Namespaces[i].Slugs = slices.Clone(n.Slugs)

@@ -40,6 +40,9 @@ type Report struct {
 	NextBounds []time.Time
 	// ExpiresAt is the moment from which an ApiApplication is Expired; zero for never.
 	ExpiresAt time.Time
+	// Output is the Secret that an accepted ApiApplication's client secret is written to;
+	// nil says nothing about one, not even that there should be none.
+	Output *Wanted
 	// Facts for status; the one of the object's kind is set. Conditions are not in them:
 	// see status.go.
 	Organization *v1alpha1.OrganizationStatus

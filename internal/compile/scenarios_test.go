@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -114,8 +115,14 @@ func (s *scenario) read(t *testing.T, document []byte) {
 		}
 		s.in.Namespaces = append(s.in.Namespaces, n)
 	case "Secret":
-		if head.Labels[v1alpha1.SecretLabel] == v1alpha1.SecretInput {
-			s.in.Secrets = append(s.in.Secrets, secretOf(t, head.ObjectMeta, document))
+		secret := secretOf(t, head.ObjectMeta, document)
+		switch head.Labels[v1alpha1.SecretLabel] {
+		case v1alpha1.SecretInput:
+			s.in.Secrets = append(s.in.Secrets, secret)
+		case v1alpha1.SecretOutput:
+			s.in.Outputs = append(s.in.Outputs, s.output(head.ObjectMeta, secret))
+		case "refused": // the API server said that there is one of that name
+			s.in.Outputs = append(s.in.Outputs, compile.Output{Namespace: head.Namespace, Name: head.Name, Version: "1"})
 		}
 	case "Organization":
 		s.in.Organizations = append(s.in.Organizations, declared[v1alpha1.Organization](t, document))
@@ -167,6 +174,25 @@ func secretOf(t *testing.T, head metav1.ObjectMeta, document []byte) compile.Sec
 	return s
 }
 
+// output is a Secret that was written before. In its annotation `digest of X` stands for
+// the ID of the secret X, a comma, and its digest, as in [{digest of X, "notBefore": …}].
+func (s *scenario) output(head metav1.ObjectMeta, secret compile.Secret) compile.Output {
+	o := compile.Output{Namespace: head.Namespace, Name: head.Name, Version: "1", Values: map[string]model.SecretDigest{}}
+	o.Credentials = digestOf.ReplaceAllStringFunc(head.Annotations[v1alpha1.CredentialsAnnotation], func(text string) string {
+		digest := s.in.DigestKey.Digest([]byte(strings.TrimPrefix(text, "digest of ")))
+		return fmt.Sprintf(`"id": "%x", "digest": "%x"`, digest[:4], digest)
+	})
+	for key, value := range secret.Data {
+		o.Values[key] = s.in.DigestKey.Digest(value.Reveal())
+	}
+	for _, owner := range head.OwnerReferences {
+		o.Owner = string(owner.UID)
+	}
+	return o
+}
+
+var digestOf = regexp.MustCompile(`digest of [-a-z0-9]+`)
+
 func decode(t *testing.T, document []byte, into any) {
 	t.Helper()
 	if err := yaml.Unmarshal(document, into); err != nil {
@@ -187,6 +213,7 @@ func (s *scenario) verdict() string {
 				fmt.Fprintf(&b, "    %s\n", c.Message)
 			}
 		}
+		b.WriteString(credentials(r))
 		for _, f := range r.Findings {
 			fmt.Fprintf(&b, "  - %s: %s\n", f.Reason, f.Message)
 		}
@@ -212,6 +239,23 @@ func facts(r *compile.Report) string {
 		return fmt.Sprintf(": %d scopes, %d subjects, inherits from %d", r.Role.Scopes, r.Role.Subjects, r.Role.Inherits)
 	}
 	return ""
+}
+
+// credentials shows what is known and wanted of the Secret that an application's secret is
+// written to; IDs change with the key, and are left out.
+func credentials(r *compile.Report) string {
+	var b strings.Builder
+	if r.Application != nil && r.Application.CredentialsSecretName != "" {
+		fmt.Fprintf(&b, "  secrets in %s", r.Application.CredentialsSecretName)
+		for _, c := range r.Application.Credentials {
+			fmt.Fprintf(&b, " [%s to %s]", c.NotBefore, c.NotAfter)
+		}
+		fmt.Fprintf(&b, " next %s\n", r.Application.NextRotationTime)
+	}
+	if w := r.Output; w != nil && w.Name != "" {
+		fmt.Fprintf(&b, "  wants Secret %s: %s %v, labels %v, annotations %v, %+v\n", w.Name, w.SecretKey, w.Data, w.Labels, w.Annotations, w.Plan)
+	}
+	return b.String()
 }
 
 func served(snapshot *model.Snapshot) string {

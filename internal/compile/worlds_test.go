@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
+	"github.com/gatehouse-dev/gatehouse/internal/credential"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
@@ -130,12 +131,30 @@ func drawApplication(t *rapid.T) *v1alpha1.ApiApplication {
 	}
 	drawFlow(t, &a.Spec)
 	if rapid.Bool().Draw(t, "credentials") {
-		a.Spec.Credentials = &v1alpha1.Credentials{Source: pick(t, []string{"None", "FromSecret", "Generated"}, "source")}
-		if rapid.IntRange(0, 4).Draw(t, "from") > 0 {
-			a.Spec.Credentials.FromSecret = &v1alpha1.SecretKeyReference{Name: pick(t, names, "secret"), Key: pick(t, []string{"good", "bad"}, "key")}
-		}
+		drawCredentials(t, &a.Spec)
 	}
 	return a
+}
+
+func drawCredentials(t *rapid.T, spec *v1alpha1.ApiApplicationSpec) {
+	c := &v1alpha1.Credentials{Source: pick(t, []string{"", "None", "FromSecret", "Generated", "Generated", "Invented"}, "source")}
+	spec.Credentials = c
+	if rapid.IntRange(0, 4).Draw(t, "from") > 0 == (c.Source == "FromSecret") {
+		c.FromSecret = &v1alpha1.SecretKeyReference{Name: pick(t, names, "secret"), Key: pick(t, []string{"good", "bad"}, "key")}
+	}
+	if rapid.IntRange(0, 3).Draw(t, "output") == 0 {
+		c.Output = &v1alpha1.CredentialsOutput{
+			SecretName: pick(t, append([]string{"", "Not A Name"}, names...), "output name"),
+			Labels:     map[string]v1alpha1.LabelValue{pick(t, []string{"team", "app.kubernetes.io/name", "not a key", "argoproj.io"}, "label"): "x"},
+			Keys:       &v1alpha1.CredentialsKeys{ClientSecret: v1alpha1.SecretKey(pick(t, []string{"", "good", "client-id", "../x"}, "secret key"))},
+		}
+	}
+	if rapid.IntRange(0, 3).Draw(t, "rotation") == 0 {
+		c.Rotation = &v1alpha1.CredentialsRotation{
+			Period: v1alpha1.Duration(pick(t, durations, "period")), Overlap: v1alpha1.Duration(pick(t, durations, "overlap")),
+			Generation: rapid.Int64Range(-1, 2).Draw(t, "generation"),
+		}
+	}
 }
 
 // drawFlow draws where codes go, who is asked, and for whom tokens are.
@@ -196,6 +215,23 @@ func drawSecret(t *rapid.T) compile.Secret {
 	return s
 }
 
+// drawOutput draws a Secret that an application's secret was written to, or that looks so.
+func drawOutput(t *rapid.T) compile.Output {
+	digest := model.NewSensitive(knownSecret).Digest([]byte(knownSecret))
+	made := credential.Credential{ID: fmt.Sprintf("%x", digest[:4]), Digest: digest, NotBefore: noon, Generation: 1}
+	if rapid.Bool().Draw(t, "ends") {
+		made.NotAfter = noon.AddDate(1, 0, 0)
+	}
+	o := compile.Output{
+		Namespace: pick(t, namespaces, "output namespace"), Name: pick(t, names, "output") + pick(t, []string{"", "-credentials", "-credentials"}, "suffix"),
+		Owner:       pick(t, []string{"", fmt.Sprint("uid-", rapid.IntRange(0, 40).Draw(t, "owner"))}, "owned"),
+		Credentials: pick(t, []string{"", "[]", "no", credential.Format([]credential.Credential{made})}, "annotation"),
+		Values:      map[string]model.SecretDigest{pick(t, []string{"client-secret", "good"}, "value"): digest},
+	}
+	o.Version = fmt.Sprint(o.Owner, o.Credentials, o.Values)
+	return o
+}
+
 func drawNamespace(t *rapid.T) compile.Namespace {
 	return compile.Namespace{
 		Name:   pick(t, namespaces, "a namespace"),
@@ -225,7 +261,8 @@ func several[T any](t *rapid.T, most int, label string, draw func(*rapid.T) *T) 
 func drawInput(t *rapid.T) compile.Input {
 	in := compile.Input{
 		SystemNamespace: "gatehouse-system", DigestKey: model.NewSensitive(knownSecret), AnySlug: rapid.Bool().Draw(t, "any slug"),
-		Issuer: pick(t, []string{"", "https://auth.example.com"}, "issuer"), Dev: rapid.Bool().Draw(t, "dev"),
+		AssumeOutputs: rapid.IntRange(0, 4).Draw(t, "assume outputs") == 0,
+		Issuer:        pick(t, []string{"", "https://auth.example.com"}, "issuer"), Dev: rapid.Bool().Draw(t, "dev"),
 		Organizations: several(t, 4, "organizations", drawOrganization),
 		Applications:  several(t, 6, "applications", drawApplication),
 		Roles:         several(t, 6, "roles", drawRole),
@@ -233,6 +270,9 @@ func drawInput(t *rapid.T) compile.Input {
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "secrets") {
 		in.Secrets = append(in.Secrets, drawSecret(t))
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "outputs") {
+		in.Outputs = append(in.Outputs, drawOutput(t))
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "namespaces") {
 		in.Namespaces = append(in.Namespaces, drawNamespace(t))

@@ -30,11 +30,18 @@ var rules = []rule{
 	{pattern: "internal/oauth", nowhere: []string{"k8s.io/", "net/http"}},
 	{pattern: "internal/model", ours: []string{"internal/oauth"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http"}},
 	{pattern: "internal/keyring", ours: []string{"internal/model"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http"}},
+	{pattern: "internal/credential", ours: []string{"internal/model"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http", "os"}},
 	{
 		pattern: "internal/compile/...",
-		ours:    []string{"api/v1alpha1", "internal/compile", "internal/model", "internal/oauth"},
+		ours:    []string{"api/v1alpha1", "internal/compile", "internal/credential", "internal/model", "internal/oauth"},
 		never:   []string{"context", "os", "log", "log/slog", "math/rand", "net", "net/http"},
 		nowhere: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go"},
+	},
+	{
+		pattern: "internal/output",
+		ours:    []string{"api/v1alpha1", "internal/compile", "internal/credential", "internal/model"},
+		nowhere: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go", module + "/server", module + "/controllers"},
+		never:   []string{"os", "net/http"},
 	},
 	{
 		pattern: "internal/manifest/...",
@@ -43,7 +50,7 @@ var rules = []rule{
 	},
 	{
 		pattern: "controllers/...",
-		ours:    []string{"api/v1alpha1", "internal/compile", "internal/model", "internal/keyring"},
+		ours:    []string{"api/v1alpha1", "internal/compile", "internal/model", "internal/keyring", "internal/output"},
 		nowhere: []string{module + "/server", module + "/internal/manifest"},
 	},
 	{

@@ -77,7 +77,7 @@ func judgedBesideSamples(t *testing.T, block string) (said []string) {
 	}
 	maps.Copy(samples.objects, set.objects)
 	in := samples.Input(model.NewSensitive("key"))
-	in.AnySlug = false
+	in.AnySlug, in.AssumeOutputs = false, true
 	for _, r := range compile.Compile(in).Reports {
 		id := r.Object
 		id.UID = ""

@@ -47,8 +47,8 @@ type Application struct {
 	// AnyOrganization: people pick one of their organizations that admits it, else it works
 	// in its own alone.
 	AnyOrganization bool
-	// Secrets that prove it; none: a public client.
-	Secrets []SecretDigest
+	// Secrets that prove it, each in its time; none: a public client.
+	Secrets []ClientSecret
 	// Roles that name it: what it may do for itself.
 	Holdings []Holding
 }
@@ -80,6 +80,27 @@ const (
 // the installation.
 type SecretDigest [sha256.Size]byte
 
+// ClientSecret is a secret of a client and the time in which it proves that client.
+type ClientSecret struct {
+	Digest    SecretDigest
+	NotBefore time.Time // zero: from ever on
+	NotAfter  time.Time // zero: for ever; else the first moment it proves nothing
+}
+
+// in reports whether the secret proves anything at the moment.
+func (s ClientSecret) in(now time.Time) bool {
+	return !now.Before(s.NotBefore) && (s.NotAfter.IsZero() || now.Before(s.NotAfter))
+}
+
+// only is the secret in the time that both have.
+func (s ClientSecret) only(next ClientSecret) ClientSecret {
+	if next.NotBefore.After(s.NotBefore) {
+		s.NotBefore = next.NotBefore
+	}
+	s.NotAfter = earlier(s.NotAfter, next.NotAfter)
+	return s
+}
+
 // Public reports whether the application has no secret.
 func (a *Application) Public() bool { return len(a.Secrets) == 0 }
 
@@ -100,11 +121,15 @@ func (a *Application) Served(now time.Time) bool {
 	return !a.Suspended && (a.ExpiresAt.IsZero() || now.Before(a.ExpiresAt))
 }
 
-// Proves reports whether the digest is that of one of its secrets, in constant time.
-func (a *Application) Proves(digest SecretDigest) bool {
+// Proves reports whether the digest is that of a secret which proves it now. How long that
+// takes depends on the number of its secrets and the clock, not on the digest.
+func (a *Application) Proves(digest SecretDigest, now time.Time) bool {
 	match := 0
 	for i := range a.Secrets {
-		match |= subtle.ConstantTimeCompare(a.Secrets[i][:], digest[:])
+		same := subtle.ConstantTimeCompare(a.Secrets[i].Digest[:], digest[:])
+		if a.Secrets[i].in(now) {
+			match |= same
+		}
 	}
 	return match == 1
 }

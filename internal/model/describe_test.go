@@ -150,8 +150,8 @@ func another(t *testing.T, path string, v reflect.Value) {
 		v.Set(reflect.ValueOf(at.Add(time.Hour)))
 	case []Holding:
 		v.Set(reflect.ValueOf([]Holding{{Role: &Role{UID: "r"}}}))
-	case []SecretDigest:
-		v.Set(reflect.ValueOf([]SecretDigest{{1}}))
+	case []ClientSecret:
+		v.Set(reflect.ValueOf([]ClientSecret{{Digest: SecretDigest{1}}}))
 	default:
 		switch v.Kind() {
 		case reflect.String:

@@ -46,11 +46,11 @@ func TestAnEndIsTheFirstMomentWithout(t *testing.T) {
 
 func TestOnlyOneOfItsSecretsProvesAnApplication(t *testing.T) {
 	one, other := model.SecretDigest{1}, model.SecretDigest{2}
-	a := &model.Application{Secrets: []model.SecretDigest{one, other}}
-	if !a.Proves(one) || !a.Proves(other) || a.Proves(model.SecretDigest{3}) || a.Proves(model.SecretDigest{}) {
+	a := &model.Application{Secrets: []model.ClientSecret{{Digest: one}, {Digest: other}}}
+	if !a.Proves(one, time.Time{}) || !a.Proves(other, time.Time{}) || a.Proves(model.SecretDigest{3}, time.Time{}) || a.Proves(model.SecretDigest{}, time.Time{}) {
 		t.Error("Proves is wrong")
 	}
-	if (&model.Application{}).Proves(model.SecretDigest{}) {
+	if (&model.Application{}).Proves(model.SecretDigest{}, time.Time{}) {
 		t.Error("no secret proves a public client")
 	}
 }

@@ -67,7 +67,7 @@ func (a *Application) only(next *Application) *Application {
 	kept.Declared = a.Declared.Intersect(next.Declared)
 	kept.ProtocolScopes = a.ProtocolScopes.Intersect(next.ProtocolScopes)
 	kept.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g oauth.GrantType) bool { return !next.Allows(g) })
-	kept.Secrets = slices.DeleteFunc(slices.Clone(a.Secrets), func(d SecretDigest) bool { return !slices.Contains(next.Secrets, d) })
+	kept.Secrets = sameSecrets(a.Secrets, next.Secrets)
 	kept.Holdings = sameHoldings(a.Holdings, next.Holdings)
 	kept.RedirectURIs = inBoth(a.RedirectURIs, next.RedirectURIs)
 	kept.PostLogoutRedirectURIs = inBoth(a.PostLogoutRedirectURIs, next.PostLogoutRedirectURIs)
@@ -109,6 +109,18 @@ func (e ExternalApplications) only(next ExternalApplications) ExternalApplicatio
 
 func inBoth(old, next []string) []string {
 	return slices.DeleteFunc(slices.Clone(old), func(s string) bool { return !slices.Contains(next, s) })
+}
+
+// sameSecrets keeps the secrets that are in both, in the time that both give them.
+func sameSecrets(old, next []ClientSecret) []ClientSecret {
+	var kept []ClientSecret
+	for _, s := range old {
+		i := slices.IndexFunc(next, func(n ClientSecret) bool { return n.Digest == s.Digest })
+		if i >= 0 {
+			kept = append(kept, s.only(next[i]))
+		}
+	}
+	return kept
 }
 
 // sameProviders keeps those that are in both, with the stricter rules of the two.

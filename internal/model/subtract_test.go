@@ -18,20 +18,20 @@ func TestOnlySubtracts(t *testing.T) {
 	}
 	secret, other := SecretDigest{1}, SecretDigest{2}
 	old := world(false, role,
-		&Application{UID: "1", ClientID: "acme.one", Secrets: []SecretDigest{secret}, Scopes: oauth.NewScopeSet("a", "b")},
+		&Application{UID: "1", ClientID: "acme.one", Secrets: []ClientSecret{{Digest: secret}}, Scopes: oauth.NewScopeSet("a", "b")},
 		&Application{UID: "2", ClientID: "acme.two"},
-		&Application{UID: "3", ClientID: "acme.three", Secrets: []SecretDigest{secret}},
-		&Application{UID: "4", ClientID: "acme.four", Secrets: []SecretDigest{secret}},
+		&Application{UID: "3", ClientID: "acme.three", Secrets: []ClientSecret{{Digest: secret}}},
+		&Application{UID: "4", ClientID: "acme.four", Secrets: []ClientSecret{{Digest: secret}}},
 	)
 	next := world(false, smaller,
-		&Application{UID: "1", ClientID: "acme.one", Secrets: []SecretDigest{other, secret}, Scopes: oauth.NewScopeSet("b", "c"), ExpiresAt: noon},
-		&Application{UID: "3", ClientID: "acme.three", Secrets: []SecretDigest{other}},
+		&Application{UID: "1", ClientID: "acme.one", Secrets: []ClientSecret{{Digest: other}, {Digest: secret, NotAfter: noon}}, Scopes: oauth.NewScopeSet("b", "c"), ExpiresAt: noon},
+		&Application{UID: "3", ClientID: "acme.three", Secrets: []ClientSecret{{Digest: other}}},
 		&Application{UID: "4", ClientID: "acme.four"},
 		&Application{UID: "5", ClientID: "acme.five"},
 	)
 	got := old.Only(next).Organization("o")
 	one := got.Application("1")
-	if one == nil || one.Scopes.String() != "b" || one.Served(noon) || !one.Proves(secret) || one.Proves(other) {
+	if one == nil || one.Scopes.String() != "b" || one.Served(noon) || !one.Proves(secret, noon.Add(-1)) || one.Proves(secret, noon) || one.Proves(other, noon.Add(-1)) {
 		t.Errorf("what both have is %+v", one)
 	}
 	for uid, why := range map[string]string{"2": "removed", "3": "left without a secret", "4": "made public", "5": "new"} {

@@ -1,5 +1,8 @@
 package oauth
 
+// TokenPath is where the token endpoint is, below the issuer.
+const TokenPath = "/oauth/token/"
+
 // GrantType is the value of the parameter grant_type.
 type GrantType string
 

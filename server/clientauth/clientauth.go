@@ -54,12 +54,12 @@ func (a *Authenticator) Authenticate(s *model.Snapshot, now time.Time, authoriza
 	organization, application := s.Application(c.id)
 	if application == nil {
 		// The same comparison against a digest that matches no secret.
-		nobody := &model.Application{Secrets: []model.SecretDigest{{}}}
-		nobody.Proves(digest)
-		nobody.Proves(asSent)
+		nobody := &model.Application{Secrets: []model.ClientSecret{{}}}
+		nobody.Proves(digest, now)
+		nobody.Proves(asSent, now)
 		return Client{}, refused
 	}
-	proven, provenAsSent := application.Proves(digest), application.Proves(asSent)
+	proven, provenAsSent := application.Proves(digest, now), application.Proves(asSent, now)
 	switch {
 	case application.Public() && c.secret != "": // its developer should learn that it is no secret
 		return Client{}, refused

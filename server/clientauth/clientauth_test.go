@@ -15,7 +15,14 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func fixture() (*Authenticator, *model.Snapshot) {
 	key := model.NewSensitive("digest key")
-	confidential := &model.Application{UID: "1", ClientID: "acme.ci", Secrets: []model.SecretDigest{key.Digest([]byte("old")), key.Digest([]byte("n:e+w %"))}}
+	confidential := &model.Application{UID: "1", ClientID: "acme.ci", Secrets: []model.ClientSecret{
+		{Digest: key.Digest([]byte("old"))},
+		{Digest: key.Digest([]byte("n:e+w %"))},
+		{Digest: key.Digest([]byte("in its overlap")), NotAfter: noon.Add(time.Nanosecond)},
+		{Digest: key.Digest([]byte("ended")), NotAfter: noon},
+		{Digest: key.Digest([]byte("begins")), NotBefore: noon},
+		{Digest: key.Digest([]byte("of tomorrow")), NotBefore: noon.Add(time.Nanosecond)},
+	}}
 	public := &model.Application{UID: "2", ClientID: "acme.cli"}
 	expired := &model.Application{UID: "3", ClientID: "acme.old", ExpiresAt: noon}
 	o := model.Organization{ID: "o", Slug: "acme"}.WithMembers([]*model.Application{confidential, public, expired}, nil)
@@ -35,6 +42,10 @@ func TestWhoIsAdmitted(t *testing.T) {
 	}{
 		"Basic":                              {basic("acme.ci", url.QueryEscape("n:e+w %")), nil, ""},
 		"the other of two secrets":           {basic("acme.ci", "old"), nil, ""},
+		"one that ends in a moment":          {basic("acme.ci", "in its overlap"), nil, ""},
+		"one that begins now":                {basic("acme.ci", "begins"), nil, ""},
+		"one that has ended":                 {basic("acme.ci", "ended"), nil, oauth.InvalidClient},
+		"one that has not begun":             {basic("acme.ci", "of tomorrow"), nil, oauth.InvalidClient},
 		"the scheme in any case":             {"bAsIc " + basic("acme.ci", "old")[6:], nil, ""},
 		"the body":                           {"", url.Values{"client_id": {"acme.ci"}, "client_secret": {"old"}}, ""},
 		"public by Basic with empty secret":  {basic("acme.cli", ""), nil, ""},

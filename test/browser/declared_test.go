@@ -67,7 +67,7 @@ func (in *installation) organization(slug, name string, providers []*model.Provi
 func (in *installation) applications(ceiling oauth.ScopeSet) (all []*model.Application, objects []model.ObjectID) {
 	leaks.Remember(webSecret)
 	code := []oauth.GrantType{oauth.AuthorizationCode, oauth.RefreshToken}
-	secret := []model.SecretDigest{in.keys.DigestKey().Digest([]byte(webSecret))}
+	secret := []model.ClientSecret{{Digest: in.keys.DigestKey().Digest([]byte(webSecret))}}
 	back, bye := []string{in.app.url + "/callback"}, []string{in.app.url + "/bye"}
 	all = []*model.Application{
 		{ClientID: cliID, DisplayName: "Acme Command Line", Type: "Device", GrantTypes: []oauth.GrantType{oauth.DeviceCode}},

@@ -106,7 +106,7 @@ func Declare(digestKey model.Sensitive) *Declared {
 		a.DisplayName, a.AccessTokenTTL, a.IDTokenAlg = a.ClientID, 15*time.Minute, "ES256"
 		a.Declared, a.RedirectURIs = a.Scopes, Redirects[a.ClientID]
 		if secret, ok := Secrets[a.ClientID]; ok {
-			a.Secrets = []model.SecretDigest{digestKey.Digest([]byte(secret))}
+			a.Secrets = []model.ClientSecret{{Digest: digestKey.Digest([]byte(secret))}}
 		}
 		d.Applications[a.ClientID] = a
 	}

@@ -1,0 +1,127 @@
+package output_test
+
+import (
+	"crypto/rand"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/compile"
+	"github.com/gatehouse-dev/gatehouse/internal/credential"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/output"
+)
+
+var (
+	noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	key  = model.NewSensitive("digest key")
+)
+
+func wanted() *compile.Report {
+	return &compile.Report{
+		Object: model.ObjectID{Kind: "ApiApplication", Namespace: "acme", Name: "ci", UID: "1"},
+		Output: &compile.Wanted{Name: "login", SecretKey: "secret", Data: map[string]string{"id": "acme.ci"}, Plan: credential.Plan{Generation: 1}},
+	}
+}
+
+// written is a Secret as it is made, at version 1.
+func written(t *testing.T) *corev1.Secret {
+	t.Helper()
+	step, err := output.NewKeeper(rand.Reader, key).Next(wanted(), nil, noon)
+	if err != nil || step.Change != output.Created {
+		t.Fatal(step.Change, err)
+	}
+	s := step.Secret
+	s.UID, s.ResourceVersion = "s", "1"
+	return s
+}
+
+func TestOnlyWhatWasMadeForAnApplicationIsOwned(t *testing.T) {
+	if o := output.Read(written(t), key); o.Owner != "1" || o.Version != "s/1" || len(o.Values) != 2 {
+		t.Fatalf("%+v", o)
+	}
+	for name, spoil := range map[string]func(*corev1.Secret){
+		"another type":    func(s *corev1.Secret) { s.Type = corev1.SecretTypeServiceAccountToken },
+		"no label":        func(s *corev1.Secret) { s.Labels = nil },
+		"another label":   func(s *corev1.Secret) { s.Labels[v1alpha1.SecretLabel] = v1alpha1.SecretInput },
+		"no owner":        func(s *corev1.Secret) { s.OwnerReferences = nil },
+		"another kind":    func(s *corev1.Secret) { s.OwnerReferences[0].Kind = "Organization" },
+		"another group":   func(s *corev1.Secret) { s.OwnerReferences[0].APIVersion = "apps/v1" },
+		"another version": func(s *corev1.Secret) { s.OwnerReferences[0].APIVersion = "auth.gatehouse.dev/v9" },
+	} {
+		s := written(t)
+		spoil(s)
+		if o := output.Read(s, key); o.Owner != "" {
+			t.Errorf("%s: it belongs to %q", name, o.Owner)
+		}
+	}
+}
+
+func TestNothingIsWrittenUponAnotherVersionThanWasJudged(t *testing.T) {
+	s, r := written(t), wanted()
+	for name, judged := range map[string]string{"none": "", "one before": "s/0", "another Secret": "other/1"} {
+		r.Output.Version = judged
+		if step, err := output.NewKeeper(rand.Reader, key).Next(r, s, noon); err != nil || step.Secret != nil {
+			t.Errorf("%s: %s %v", name, step.Change, err)
+		}
+	}
+	r.Output.Version = "s/1"
+	if step, err := output.NewKeeper(rand.Reader, key).Next(r, nil, noon); err != nil || step.Secret != nil {
+		t.Errorf("gone since: %s %v", step.Change, err)
+	}
+	r.Output.Foreign = true
+	if step, err := output.NewKeeper(rand.Reader, key).Next(r, s, noon); err != nil || step.Secret != nil {
+		t.Errorf("of somebody else: %s %v", step.Change, err)
+	}
+}
+
+func TestStaleIsOnlyWhatAnApplicationWantsNoMore(t *testing.T) {
+	there := []compile.Output{
+		{Namespace: "acme", Name: "login", Owner: "1"},
+		{Namespace: "acme", Name: "before", Owner: "1"},
+		{Namespace: "acme", Name: "theirs", Owner: "2"},
+		{Namespace: "acme", Name: "nobodys"},
+		{Namespace: "elsewhere", Name: "before", Owner: "1"},
+	}
+	r := wanted()
+	if stale := output.Stale(r, there); len(stale) != 1 || stale[0].Name != "before" {
+		t.Errorf("%v", stale)
+	}
+	r.Output = nil // Compile says nothing about it
+	if stale := output.Stale(r, there); len(stale) != 0 {
+		t.Errorf("%v", stale)
+	}
+}
+
+func TestWhatOthersAddedStaysAndWhatWasDeclaredBeforeGoes(t *testing.T) {
+	r := wanted()
+	r.Output.Labels = map[string]string{"team": "payments"}
+	step, err := output.NewKeeper(rand.Reader, key).Next(r, nil, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := step.Secret
+	s.UID, s.ResourceVersion = "s", "1"
+	s.Labels["from"], s.Annotations = "others", map[string]string{"from": "others", v1alpha1.CredentialsAnnotation: s.Annotations[v1alpha1.CredentialsAnnotation], v1alpha1.OutputAnnotation: s.Annotations[v1alpha1.OutputAnnotation]}
+	s.OwnerReferences = append(s.OwnerReferences, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "x"})
+	list, err := credential.Parse(s.Annotations[v1alpha1.CredentialsAnnotation])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Output.Version, r.Output.Labels = "s/1", nil
+	r.Output.State = credential.State{Credentials: list, Held: list[0].ID}
+	step, err = output.NewKeeper(rand.Reader, key).Next(r, s, noon)
+	if err != nil || step.Change != output.Restored {
+		t.Fatal(step.Change, err)
+	}
+	now := step.Secret
+	if _, kept := now.Labels["team"]; kept || now.Labels["from"] != "others" || now.Annotations["from"] != "others" || len(now.OwnerReferences) != 2 {
+		t.Errorf("labels %v, annotations %v, owners %v", now.Labels, now.Annotations, now.OwnerReferences)
+	}
+	if string(now.Data["secret"]) != string(s.Data["secret"]) || now.ResourceVersion != "1" {
+		t.Error("the client secret changed, or the version")
+	}
+}
