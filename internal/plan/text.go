@@ -90,12 +90,8 @@ func (c Change) words(show func(string) string) string {
 		verb  string
 		items []Item
 	}{{"gains ", c.Gains}, {"loses ", c.Loses}} {
-		var names []string
-		for _, i := range list.items {
-			names = append(names, i.words(show))
-		}
-		if len(names) > 0 {
-			parts = append(parts, list.verb+strings.Join(names, ", "))
+		if len(list.items) > 0 {
+			parts = append(parts, list.verb+together(list.items, show))
 		}
 	}
 	if len(parts) == 0 {
@@ -104,8 +100,26 @@ func (c Change) words(show func(string) string) string {
 	return text + ": " + strings.Join(parts, "; ")
 }
 
-func (i Item) words(show func(string) string) string {
-	text := show(i.Name)
+// together lists items; what is to be said of several in a row is said once.
+func together(items []Item, show func(string) string) string {
+	var groups, names []string
+	for i, item := range items {
+		names = append(names, show(item.Name))
+		notes := item.notes(show)
+		if i+1 < len(items) && items[i+1].notes(show) == notes {
+			continue
+		}
+		group := strings.Join(names, ", ")
+		if notes != "" {
+			group += " (" + notes + ")"
+		}
+		groups, names = append(groups, group), nil
+	}
+	return strings.Join(groups, ", ")
+}
+
+// notes say how long, and by which Roles.
+func (i Item) notes(show func(string) string) string {
 	var notes []string
 	switch {
 	case i.Was != nil: // longer or shorter
@@ -120,10 +134,7 @@ func (i Item) words(show func(string) string) string {
 		}
 		notes = append(notes, "through "+strings.Join(roles, " and "))
 	}
-	if len(notes) == 0 {
-		return text
-	}
-	return text + " (" + strings.Join(notes, ", ") + ")"
+	return strings.Join(notes, ", ")
 }
 
 func (b *Bound) words() string {
