@@ -187,10 +187,11 @@ func followsCeiling(home *model.Organization, a *model.Application) bool {
 	return a.AccessTokenTTL == ceiling
 }
 
-// holdings compares what it may do for itself: what Roles give it, within its ceiling.
+// holdings compares what it may do for itself: what Roles give it, within its ceiling and
+// for as long as it is served.
 func (r record) holdings(old, next *model.Application) {
 	before, after := rightsOf(old.Holdings), rightsOf(next.Holdings)
-	gains, loses := difference(before.within(old.Scopes).scopes, after.within(next.Scopes).scopes, true)
+	gains, loses := difference(before.within(old).scopes, after.within(next).scopes, true)
 	r.items(FieldOwnScopes, gains, loses)
 	if len(gains)+len(loses) > 0 {
 		return

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
-	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 )
 
 // held is something in somebody's hands, for how long at the most, and by which Roles.
@@ -43,10 +42,18 @@ func rightsOf(holdings []model.Holding) rights {
 	return r
 }
 
-// within keeps the scopes of a ceiling.
-func (r rights) within(ceiling oauth.ScopeSet) rights {
-	kept := maps.Clone(r.scopes)
-	maps.DeleteFunc(kept, func(s string, _ held) bool { return !ceiling.Has(s) })
+// within keeps the scopes of an application's ceiling, until its end.
+func (r rights) within(a *model.Application) rights {
+	kept := map[string]held{}
+	for scope, h := range r.scopes {
+		if !a.Scopes.Has(scope) {
+			continue
+		}
+		if later(h.until, a.ExpiresAt) {
+			h.until = a.ExpiresAt
+		}
+		kept[scope] = h
+	}
 	return rights{r.roles, kept}
 }
 
