@@ -105,9 +105,10 @@ func NewState(in compile.Input) State { return State{Input: in, Result: compile.
 // Compare says what changes when next takes the place of old.
 func Compare(old, next State) Plan {
 	p := Plan{
-		Changes:  append(Snapshots(old.Result.Snapshot, next.Result.Snapshot), admissions(&old.Input, &next.Input)...),
-		Verdicts: verdicts(old.Result.Reports, next.Result.Reports),
+		Changes:  append([]Change{}, Snapshots(old.Result.Snapshot, next.Result.Snapshot)...),
+		Verdicts: append([]Verdict{}, verdicts(old.Result.Reports, next.Result.Reports)...),
 	}
+	p.Changes = append(p.Changes, admissions(&old.Input, &next.Input)...)
 	slices.SortStableFunc(p.Changes, compareChanges)
 	for _, c := range p.Changes {
 		switch c.Effect {
