@@ -17,6 +17,7 @@ type facts struct {
 	audiences  map[string]model.ObjectID // whose each one is
 	issuer     string
 	dev        bool
+	explaining bool
 }
 
 // asked is what a tenant's verdict looked up, found or not: a change of it, and no other,
