@@ -48,7 +48,8 @@ OLD, NEW and DIR are a YAML or JSON file, a directory with everything below it, 
 standard input. What is written otherwise and means the same is no change.
 
 Exit code: 0 nothing changes, 2 something changes, 3 somebody may do more than before,
-1 the plan cannot be made, or NEW has a mistake that OLD has not.
+1 the plan cannot be made, NEW has a mistake that OLD has not, or a cluster would refuse it
+(some fields never change).
 
 --output json prints one object:
   {"outcome": "same|changed|widened|broken", "widened": 1, "narrowed": 0, "changed": 0,
@@ -139,6 +140,10 @@ func (o planOptions) plan(cmd *cobra.Command, paths []string) (*plan.Plan, error
 		return nil, err
 	}
 	p := plan.Compare(plan.NewState(old), plan.NewState(next))
+	for _, refused := range sets[len(sets)-1].Transitions(old) {
+		id := refused.Object
+		p.Refuse(plan.Subject{Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}, refused.Field, refused.Message)
+	}
 	return &p, nil
 }
 

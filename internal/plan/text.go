@@ -147,6 +147,8 @@ func (b *Bound) words() string {
 func (v Verdict) words(show func(string) string) string {
 	verb := "is right now: "
 	switch {
+	case v.Reason == ReasonRefused:
+		verb = "cannot be applied: "
 	case v.Worse && v.Weak:
 		verb = "is weaker: "
 	case v.Weak:

@@ -40,6 +40,15 @@ func verdicts(old, next []*compile.Report) (changes []Verdict) {
 	return changes
 }
 
+// Refuse adds that an API server would not put the object in the place of the one before.
+func (p *Plan) Refuse(object Subject, field, message string) {
+	p.Verdicts = append(p.Verdicts, Verdict{Worse: true, Object: object, Field: field, Reason: ReasonRefused, Message: message})
+	p.Outcome = p.outcome()
+}
+
+// ReasonRefused is the reason of a Verdict that no compilation finds.
+const ReasonRefused = "Refused"
+
 // more are the findings of one list that the other has not: another place in a list, or
 // other words for the same mistake, are no news.
 func more(r *compile.Report, list, other []compile.Finding, as Verdict) (verdicts []Verdict) {
