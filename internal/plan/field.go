@@ -1,5 +1,13 @@
 package plan
 
+import (
+	"maps"
+	"slices"
+)
+
+// Fields are all fields of changes, in order.
+func Fields() []string { return slices.Sorted(maps.Keys(labels)) }
+
 // Fields of changes: the words of the JSON form.
 const (
 	FieldExistence     = "existence"   // it is new, or gone

@@ -1,8 +1,10 @@
 package plan_test
 
 import (
+	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +112,18 @@ func TestTheFieldsOfASnapshotAreKnown(t *testing.T) {
 	for i := range reflect.TypeFor[model.Snapshot]().NumField() {
 		if f := reflect.TypeFor[model.Snapshot]().Field(i); !slices.Contains(known, f.Name) {
 			t.Errorf("nobody compares %s of a Snapshot", f.Name)
+		}
+	}
+}
+
+func TestThePageTellsOfEveryField(t *testing.T) {
+	page, err := os.ReadFile("../../docs/gitops.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range plan.Fields() {
+		if !strings.Contains(string(page), "`"+field+"`") {
+			t.Errorf("docs/gitops.md does not tell of %s", field)
 		}
 	}
 }
