@@ -32,6 +32,7 @@ var (
 	people     = []string{"ann@acme.com", "bob@acme.com", "eve@acme.com"}
 	redirects  = []string{"https://one.example/cb", "https://two.example/cb"}
 	audiences  = []string{"https://api.example", "urn:example:api"}
+	lengths    = []string{"5m", "20m", "1h", "3h"}
 	moments    = []time.Time{year(2026), year(2027), year(2028)}
 )
 
@@ -190,6 +191,7 @@ func (j judge) observe(t *rapid.T, s *model.Snapshot) map[observation]bool {
 				o.organization = home.Slug
 				j.machine(t, w, home, a, o, seen)
 				j.codes(w, a, o, seen)
+				properties(home, a, o, seen)
 			}
 		}
 	}
@@ -252,6 +254,36 @@ func (j judge) codes(w *decide.World, a *model.Application, like observation, se
 				}
 			}
 		}
+	}
+}
+
+// properties are what is served of an application besides: how long its tokens live, what
+// they are, and how often people are asked. More of it is in the set for who has more.
+func properties(home *model.Organization, a *model.Application, like observation, seen map[observation]bool) {
+	if home.Suspended || !a.Served(like.at) {
+		return
+	}
+	like.kind = "property"
+	note := func(is bool, what string) {
+		if like.what = what; is {
+			seen[like] = true
+		}
+	}
+	life := min(a.AccessTokenTTL, home.Tokens.AccessToken)
+	if a.JWTAccessTokens {
+		life = min(life, home.Tokens.JWTAccessToken)
+	}
+	for _, d := range lengths {
+		long, _ := time.ParseDuration(d)
+		note(life >= long, "access tokens of "+d)
+		note(home.Tokens.RefreshAbsolute >= long, "refresh tokens of "+d)
+		note(a.Consent.Mode == model.ConsentSkip || a.Consent.Mode == model.ConsentRemember && a.Consent.MaxAge >= long, "not asked for "+d)
+	}
+	note(a.Consent.Mode == model.ConsentSkip, "never asked")
+	note(a.JWTAccessTokens, "JWTs")
+	note(a.IntrospectsOrganization, "introspects all")
+	for _, p := range home.Providers {
+		note(true, fmt.Sprint("sign-in by ", p.Name))
 	}
 }
 
@@ -327,6 +359,10 @@ func drawOrganization(t *rapid.T, name string) *v1alpha1.OrganizationSpec {
 	if seldom(t, "list") {
 		o.ExternalApplications = &v1alpha1.ExternalApplications{From: "List", ClientIDs: []v1alpha1.ForeignClientID{"acme.acme.web", "globex.globex.web"}}
 	}
+	o.Tokens = &v1alpha1.TokenCeilings{
+		AccessTokenTTL: v1alpha1.Duration(rapid.SampledFrom(lengths).Draw(t, "ceiling")), JWTAccessTokenTTL: "20m",
+		RefreshTokenAbsoluteTTL: v1alpha1.Duration(rapid.SampledFrom(lengths).Draw(t, "refresh ceiling")),
+	}
 	admit := &v1alpha1.NamespaceAdmission{From: rapid.SampledFrom([]string{"Same", "All"}).Draw(t, "from")}
 	o.AllowedNamespaces = &v1alpha1.AllowedNamespaces{ApiApplications: admit, Roles: admit}
 	return o
@@ -348,6 +384,15 @@ func drawApplication(t *rapid.T, name string) *v1alpha1.ApiApplicationSpec {
 		Security:     &v1alpha1.ApplicationSecurity{PKCE: rapid.SampledFrom([]string{"Required", "Optional"}).Draw(t, "pkce")},
 	}
 	a.OrganizationAccess = rapid.SampledFrom([]string{"Owner", "Selected"}).Draw(t, "access")
+	a.Introspection = rapid.SampledFrom([]string{"Own", "Organization"}).Draw(t, "introspection")
+	a.Tokens = &v1alpha1.ApplicationTokens{Format: rapid.SampledFrom([]string{"Opaque", "JWT"}).Draw(t, "format")}
+	if rapid.Bool().Draw(t, "own life") {
+		a.Tokens.AccessTokenTTL = v1alpha1.Duration(rapid.SampledFrom(lengths[:2]).Draw(t, "life"))
+	}
+	a.Consent = &v1alpha1.Consent{Mode: rapid.SampledFrom([]string{"Explicit", "Remember", "Skip"}).Draw(t, "consent")}
+	if a.Consent.Mode == "Remember" {
+		a.Consent.MaxAge = v1alpha1.Duration(rapid.SampledFrom(lengths).Draw(t, "max age"))
+	}
 	if rapid.Bool().Draw(t, "origin") {
 		a.AllowedOrigins = []v1alpha1.WebOrigin{"https://one.example"}
 	}

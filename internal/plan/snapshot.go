@@ -17,6 +17,8 @@ func (n name) String() string { return n.namespace + "/" + n.name }
 type comparison struct {
 	old, next *model.Snapshot
 	changes   []Change
+	before    map[told]string // what is declared, with its UID
+	after     map[told]string
 	told      map[told]bool // objects of which it is said that they are new, gone or another
 }
 
@@ -28,7 +30,7 @@ type told struct {
 // Snapshots says what changes when next is served in the place of old. It finds nothing
 // between two snapshots that serve the same.
 func Snapshots(old, next *model.Snapshot) []Change {
-	c := &comparison{old: old, next: next, told: map[told]bool{}}
+	c := &comparison{old: old, next: next, before: objects(old), after: objects(next), told: map[told]bool{}}
 	c.providers()
 	before, after := organizations(old), organizations(next)
 	for _, at := range eitherOf(before, after) {
@@ -51,9 +53,11 @@ func (c *comparison) exists(r record, before, after bool) {
 	if before == after {
 		return
 	}
-	at := name{r.subject.Namespace, r.subject.Name}
-	c.told[told{r.subject.Kind, at}] = true
-	switch declaredBefore, declaredAfter := declares(c.old, r.subject), declares(c.next, r.subject); {
+	at := told{r.subject.Kind, name{r.subject.Namespace, r.subject.Name}}
+	c.told[at] = true
+	_, declaredBefore := c.before[at]
+	_, declaredAfter := c.after[at]
+	switch {
 	case after && declaredBefore:
 		r.value(FieldExistence, "not served", "served", Widened)
 	case after:
@@ -71,12 +75,6 @@ func (c *comparison) incarnation(r record, before, after string) {
 		c.told[told{r.subject.Kind, name{r.subject.Namespace, r.subject.Name}}] = true
 		r.add(Change{Effect: Changed, Field: FieldIncarnation, Before: before, After: after})
 	}
-}
-
-func declares(s *model.Snapshot, of Subject) bool {
-	return slices.ContainsFunc(s.Objects, func(o model.ObjectID) bool {
-		return o.Kind == of.Kind && o.Namespace == of.Namespace && o.Name == of.Name
-	})
 }
 
 // slugs notes those that another organization has now: its applications are met under the
@@ -105,16 +103,15 @@ func (c *comparison) clientIDs() {
 // objects notes what else is declared or no longer declared: Roles, and what is not
 // served. By themselves they give nobody anything.
 func (c *comparison) objects() {
-	before, after := objects(c.old), objects(c.next)
-	for _, at := range eitherOfFunc(before, after, func(a, b told) int {
+	for _, at := range eitherOfFunc(c.before, c.after, func(a, b told) int {
 		return cmp.Or(strings.Compare(a.kind, b.kind), compareNames(a.name, b.name))
 	}) {
 		if c.told[at] {
 			continue
 		}
 		r := c.of("", Subject{Kind: at.kind, Namespace: at.name.namespace, Name: at.name.name})
-		old, was := before[at]
-		next, is := after[at]
+		old, was := c.before[at]
+		next, is := c.after[at]
 		switch {
 		case !was:
 			r.add(Change{Effect: Changed, Field: FieldExistence, After: "declared"})
