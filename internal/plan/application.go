@@ -67,7 +67,7 @@ func (c *comparison) application(home, nextHome *model.Organization, old, next *
 	}
 	r.permissions(old, next)
 	r.protections(old, next)
-	if !followsCeiling(home, old) || !followsCeiling(nextHome, next) {
+	if old.JWTAccessTokens != next.JWTAccessTokens || !followsCeiling(home, old) || !followsCeiling(nextHome, next) {
 		r.life(FieldAccessTTL, old.AccessTokenTTL, next.AccessTokenTTL)
 	}
 	r.holdings(old, next)
@@ -82,7 +82,7 @@ func runs(home *model.Organization, a *model.Application) bool {
 func strictest(home *model.Organization, like *model.Application) *model.Application {
 	a := &model.Application{Consent: model.Consent{Mode: model.ConsentExplicit}, IDTokenAlg: like.IDTokenAlg, Secrets: like.Secrets}
 	if followsCeiling(home, like) {
-		a.AccessTokenTTL = home.Tokens.AccessToken
+		a.AccessTokenTTL = like.AccessTokenTTL
 	}
 	return a
 }
