@@ -152,6 +152,12 @@ func fromFinding(set *manifest.Set, r *compile.Report, f compile.Finding) valida
 	return v
 }
 
+// foreign reports whether it says no more than that an object is for somebody else: every
+// repository is full of them.
+func (v validated) foreign() bool {
+	return v.Reason == string(manifest.Ignored) && v.Kind != "Secret"
+}
+
 // String is the finding in one line. Most messages end in a cure of their own, which is
 // more precise than the reason's; the latter is shown where there is none.
 func (v validated) String() string {
@@ -177,8 +183,16 @@ func validationText(w io.Writer, v *validation) error {
 	for _, f := range v.Findings {
 		fmt.Fprintln(w, f)
 	}
+	foreign := 0
 	for _, n := range v.Notes {
-		fmt.Fprintln(w, "note:", n)
+		if n.foreign() {
+			foreign++
+		} else {
+			fmt.Fprintln(w, "note:", n)
+		}
+	}
+	if foreign > 0 {
+		fmt.Fprintf(w, "note: %s of other kinds left out\n", count(foreign, "object"))
 	}
 	_, err := fmt.Fprintf(w, "%s in %s: %s\n", count(v.Objects, "object"), count(v.Files, "file"), count(len(v.Findings), "finding"))
 	return err

@@ -79,8 +79,8 @@ func validationSARIF(w io.Writer, v *validation) error {
 		all   []validated
 	}{{"error", v.Findings}, {"note", v.Notes}} {
 		for _, f := range list.all {
-			if f.Reason == string(manifest.Ignored) && f.Kind != "Secret" {
-				continue // other kinds are in every repository, and no news
+			if f.foreign() {
+				continue
 			}
 			run.Results = append(run.Results, run.result(f, list.level))
 		}
