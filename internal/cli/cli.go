@@ -77,6 +77,8 @@ func rootCommand() *cobra.Command {
 AuthProvider) into a running OAuth 2.0 authorization server.
 
   gatehouse validate DIR                     check declarations, offline
+  gatehouse plan OLD NEW                     who gains or loses what by a change
+  gatehouse graph DIR                        who can do what, and why
   gatehouse serve --manifests DIR --dev      try them on this machine
   gatehouse serve --issuer https://…         serve what the cluster declares
   gatehouse login --issuer https://…         sign in to a server as a person
@@ -90,7 +92,7 @@ Every flag can also be set in the environment: --data-dir is GATEHOUSE_DATA_DIR.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(serveCommand(), validateCommand(), userCommand(), keysCommand(), storeCommand(), versionCommand(),
+	root.AddCommand(serveCommand(), validateCommand(), planCommand(), graphCommand(), userCommand(), keysCommand(), storeCommand(), versionCommand(),
 		loginCommand(), whoamiCommand(), tokenCommand(), logoutCommand())
 	return root
 }

@@ -18,6 +18,7 @@ import (
 
 func validateCommand() *cobra.Command {
 	var output, systemNamespace string
+	var assumeSecrets bool
 	cmd := &cobra.Command{
 		Use:   "validate [PATH...]",
 		Short: "Check declarations, offline",
@@ -29,7 +30,8 @@ standard input, which is also the default. Documents of other kinds are left out
 
 What the files do not hold cannot be checked:
   without a Namespace among them, every slug counts as granted to its namespace;
-  without a Secret among them, references to Secrets are noted and not judged.
+  without a Secret among them, references to Secrets are noted and not judged;
+  with --assume-secrets, Secrets that are not among them count as there.
 
 Exit code: 0 without findings, 1 with findings, 2 if something cannot be read.
 
@@ -39,27 +41,37 @@ Exit code: 0 without findings, 1 with findings, 2 if something cannot be read.
                  "reason", "message", "cure"}],
    "notes": [the same]}
 reason is one of the reasons of docs/conditions.md, or Refused (an API server would
-refuse the object), or Unreadable. Fields that say nothing are left out.`,
+refuse the object), or Unreadable. Fields that say nothing are left out.
+--output sarif is SARIF 2.1.0 for code scanning, --output junit a test report with a test
+for each object. Their paths are those that were given: run it where the repository begins.`,
 		Example: `  gatehouse validate config/samples
-  kustomize build overlays/production | gatehouse validate
-  gatehouse validate --output json DIR | jq '.findings[].message'`,
+  kustomize build overlays/production | gatehouse validate --assume-secrets
+  gatehouse validate --output json DIR | jq '.findings[].message'
+  gatehouse validate --output sarif config/ > gatehouse.sarif`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			if output != "text" && output != "json" {
-				return usageError("--output: %q must be text or json", output)
+			print, known := validateOutputs[output]
+			if !known {
+				return usageError("--output: %q must be text, json, sarif or junit", output)
 			}
 			if len(paths) == 0 {
 				paths = []string{manifest.Stdin}
 			}
-			r := validate(paths, manifest.Options{SystemNamespace: systemNamespace, Stdin: cmd.InOrStdin()})
-			if err := r.print(cmd.OutOrStdout(), output); err != nil {
+			r := validate(paths, manifest.Options{SystemNamespace: systemNamespace, Stdin: cmd.InOrStdin()}, assumeSecrets)
+			if err := print(cmd.OutOrStdout(), &r); err != nil {
 				return err
 			}
 			return r.exit()
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	cmd.Flags().StringVar(&systemNamespace, "system-namespace", "gatehouse-system", "namespace of installation-wide AuthProviders")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json, sarif or junit")
+	cmd.Flags().StringVar(&systemNamespace, "system-namespace", defaultSystemNamespace, "namespace of installation-wide AuthProviders")
+	cmd.Flags().BoolVar(&assumeSecrets, "assume-secrets", false, "take Secrets that are not among the files for there")
 	return cmd
+}
+
+// validateOutputs are the forms of a validation.
+var validateOutputs = map[string]func(io.Writer, *validation) error{
+	"text": validationText, "json": validationJSON, "sarif": validationSARIF, "junit": validationJUnit,
 }
 
 // validation is what `validate --output json` prints; its shape is stable.
@@ -68,6 +80,8 @@ type validation struct {
 	Objects  int         `json:"objects"`
 	Findings []validated `json:"findings"`
 	Notes    []validated `json:"notes"`
+
+	right []validated // objects without findings: their kind, name and place
 }
 
 type validated struct {
@@ -82,7 +96,7 @@ type validated struct {
 	Cure      string `json:"cure,omitempty"`
 }
 
-func validate(paths []string, o manifest.Options) validation {
+func validate(paths []string, o manifest.Options, assumeSecrets bool) validation {
 	set, problems := manifest.Load(paths, o)
 	v := validation{Files: set.Files, Objects: set.Declared, Findings: []validated{}, Notes: []validated{}}
 	for _, p := range problems {
@@ -91,9 +105,15 @@ func validate(paths []string, o manifest.Options) validation {
 	for _, p := range set.Notes {
 		v.Notes = append(v.Notes, fromProblem(p))
 	}
-	in := set.Input(model.NewSensitive("offline")) // digests nothing that leaves this process
+	in := set.Input(offlineKey)
 	in.AnySlug, in.AssumeOutputs = !set.Has("Namespace"), true
+	if assumeSecrets {
+		in = in.AssumingSecrets()
+	}
 	for _, report := range compile.Compile(in).Reports {
+		if len(report.Findings) == 0 {
+			v.right = append(v.right, fromFinding(set, report, compile.Finding{}))
+		}
 		for _, finding := range report.Findings {
 			f := fromFinding(set, report, finding)
 			if finding.Reason == v1alpha1.ReasonSecretNotFound && !set.Has("Secret") {
@@ -107,6 +127,7 @@ func validate(paths []string, o manifest.Options) validation {
 	byPlace := func(a, b validated) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) }
 	slices.SortStableFunc(v.Findings, byPlace)
 	slices.SortStableFunc(v.Notes, byPlace)
+	slices.SortStableFunc(v.right, byPlace)
 	return v
 }
 
@@ -131,6 +152,12 @@ func fromFinding(set *manifest.Set, r *compile.Report, f compile.Finding) valida
 	return v
 }
 
+// foreign reports whether it says no more than that an object is for somebody else: every
+// repository is full of them.
+func (v validated) foreign() bool {
+	return v.Reason == string(manifest.Ignored) && v.Kind != "Secret"
+}
+
 // String is the finding in one line. Most messages end in a cure of their own, which is
 // more precise than the reason's; the latter is shown where there is none.
 func (v validated) String() string {
@@ -145,18 +172,27 @@ func (v validated) String() string {
 	return line
 }
 
-func (v validation) print(w io.Writer, output string) error {
-	if output == "json" {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(v)
-	}
+func validationJSON(w io.Writer, v *validation) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+func validationText(w io.Writer, v *validation) error {
 	for _, f := range v.Findings {
 		fmt.Fprintln(w, f)
 	}
+	foreign := 0
 	for _, n := range v.Notes {
-		fmt.Fprintln(w, "note:", n)
+		if n.foreign() {
+			foreign++
+		} else {
+			fmt.Fprintln(w, "note:", n)
+		}
+	}
+	if foreign > 0 {
+		fmt.Fprintf(w, "note: %s of other kinds left out\n", count(foreign, "object"))
 	}
 	_, err := fmt.Fprintf(w, "%s in %s: %s\n", count(v.Objects, "object"), count(v.Files, "file"), count(len(v.Findings), "finding"))
 	return err

@@ -30,6 +30,7 @@ type Compiler struct {
 	assumeOutputs   bool
 	issuer          string
 	digestKey       model.Sensitive
+	explaining      bool // keep how Roles came to their scopes, for Explain
 
 	facts     facts
 	providers []*model.Provider
@@ -48,6 +49,7 @@ func Compile(in Input) Result { return new(Compiler).Compile(in) }
 func (c *Compiler) Compile(in Input) Result {
 	c.begin(&in)
 	changed := c.facts.update(&in)
+	c.facts.explaining = c.explaining
 	others := c.judgeProviders(&in)
 	candidates := rank(c.draftOrganizations(in.Organizations), &c.facts, in.AnySlug)
 	c.facts.claim(in.Applications, candidates, changed)
@@ -70,7 +72,7 @@ func (c *Compiler) begin(in *Input) {
 	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || c.dev != in.Dev || c.assumeOutputs != in.AssumeOutputs || c.issuer != in.Issuer || !c.digestKey.Equal(in.DigestKey) {
 		*c = Compiler{
 			systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, dev: in.Dev, assumeOutputs: in.AssumeOutputs,
-			issuer: in.Issuer, digestKey: in.DigestKey,
+			issuer: in.Issuer, digestKey: in.DigestKey, explaining: c.explaining,
 		}
 	}
 }

@@ -19,6 +19,7 @@ type facts struct {
 	issuer     string
 	dev        bool
 	assume     bool // that output Secrets are there
+	explaining bool
 }
 
 // asked is what a tenant's verdict looked up, found or not: a change of it, and no other,

@@ -29,6 +29,7 @@ type tenant struct {
 	served  *model.Organization // nil: not served
 	digest  string
 	reports []*Report
+	nodes   []*roleNode // only to explain
 }
 
 // stands reports whether a new verdict on the group would be the same.
@@ -88,6 +89,9 @@ func judgeTenant(g *group, f *facts, providers []*model.Provider, key model.Sens
 	verdict := &tenant{
 		organization: g.organization, providers: providers, asked: t.asked,
 		applications: numbered(g.applications), roles: numbered(g.roles),
+	}
+	if f.explaining {
+		verdict.nodes = roles
 	}
 	for _, a := range applicants {
 		verdict.reports = append(verdict.reports, a.report)

@@ -44,6 +44,18 @@ var rules = []rule{
 		never:   []string{"os", "net/http"},
 	},
 	{
+		pattern: "internal/plan",
+		ours:    []string{"api/v1alpha1", "internal/compile", "internal/model", "internal/oauth"},
+		never:   []string{"context", "os", "log", "log/slog", "net", "net/http"},
+		nowhere: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go", module + "/server", module + "/controllers"},
+	},
+	{
+		pattern: "internal/graph",
+		ours:    []string{"internal/compile", "internal/model", "internal/oauth"},
+		never:   []string{"context", "os", "log", "log/slog", "net", "net/http"},
+		nowhere: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go", module + "/server", module + "/controllers"},
+	},
+	{
 		pattern: "internal/manifest/...",
 		ours:    []string{"api/v1alpha1", "config/crd", "internal/compile", "internal/model"},
 		nowhere: []string{"sigs.k8s.io/controller-runtime", module + "/server", module + "/controllers"},

@@ -67,6 +67,12 @@ func (s *Set) Has(kind string) bool {
 	return false
 }
 
+// Declares reports whether there is this object; the namespace is empty for a Namespace.
+func (s *Set) Declares(kind, namespace, name string) bool {
+	_, ok := s.objects[model.ObjectID{Kind: kind, Namespace: namespace, Name: name}]
+	return ok
+}
+
 // Position says where the object, or a field of it, is written. The zero Position: nowhere.
 func (s *Set) Position(id model.ObjectID, path string) Position {
 	id.UID = ""
