@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func (z *zitadel) operations() map[string]operation {
 		introspection:        introspect,
 		userinfoCall:         userinfo,
 		refresh:              {server: z.Process, prepare: z.signIn, once: z.refresh},
-		deviceRequest:        simple(z.Process, z.deviceRequest),
+		deviceRequest:        {server: z.Process, once: z.askForDevice},
 		pendingPoll:          {server: z.Process, prepare: z.askForDevices, once: pollPending(z.poll)},
 		codeFlowES256:        {server: z.Process, once: z.codeFlow},
 		codeFlowSignIn:       {server: z.Process, once: z.codeFlow},
@@ -128,6 +129,16 @@ func (z *zitadel) codeFlow(_ int, send sender) error {
 
 func (z *zitadel) refresh(worker int, send sender) error {
 	_, err := rotate(refreshing(z.URL+"/oauth/token", z.refreshTokens[worker], "web", peerSecret), &z.refreshTokens[worker], send)
+	return err
+}
+
+// askForDevice takes also the answer of the example when its few user codes collide: it has
+// done the work by then.
+func (z *zitadel) askForDevice(_ int, send sender) error {
+	a, err := send(z.deviceRequest())
+	if err == nil && a.status != http.StatusOK && !bytes.Contains(a.body, []byte("user code already exists")) {
+		err = fmt.Errorf("device request: status %d: %s", a.status, a.body)
+	}
 	return err
 }
 
