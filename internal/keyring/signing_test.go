@@ -174,7 +174,7 @@ func TestPrintingASigningKeyShowsNoPrivateHalf(t *testing.T) {
 		for _, secret := range secrets(t, key) {
 			for _, form := range []string{
 				string(secret), fmt.Sprintf("%x", secret), base64.StdEncoding.EncodeToString(secret), base64url(secret),
-				strings.Trim(fmt.Sprint(secret), "[]"), new(big.Int).SetBytes(secret).String(),
+				strings.Trim(fmt.Sprintf("%d", secret), "[]"), new(big.Int).SetBytes(secret).String(),
 			} {
 				if strings.Contains(printed, form) {
 					t.Fatalf("%s: a private half was printed:\n%s", alg, printed)
