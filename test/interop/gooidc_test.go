@@ -72,7 +72,7 @@ func (p *party) signIn(ctx context.Context, t *testing.T) (*oauth2.Token, *oidc.
 func (p *party) verify(ctx context.Context, t *testing.T, token *oauth2.Token) *oidc.IDToken {
 	t.Helper()
 	raw, _ := token.Extra("id_token").(string)
-	id, err := p.provider.VerifierContext(ctx, &oidc.Config{ClientID: p.config.ClientID}).Verify(ctx, raw)
+	id, err := p.provider.Verifier(&oidc.Config{ClientID: p.config.ClientID}).Verify(ctx, raw)
 	must(t, err)
 	must(t, id.VerifyAccessToken(token.AccessToken))
 	return id
@@ -123,7 +123,7 @@ func TestGoOIDCReadsAJWTAccessToken(t *testing.T) {
 	t.Parallel()
 	ctx, p := newParty(t, gatehouse, "acme.web-es256", "openid", "org:read")
 	token, id := p.signIn(ctx, t)
-	access, err := p.provider.VerifierContext(ctx, &oidc.Config{ClientID: p.URL + "/organizations/acme"}).Verify(ctx, token.AccessToken)
+	access, err := p.provider.Verifier(&oidc.Config{ClientID: p.URL + "/organizations/acme"}).Verify(ctx, token.AccessToken)
 	must(t, err)
 	var says claims
 	must(t, access.Claims(&says))
@@ -133,7 +133,7 @@ func TestGoOIDCReadsAJWTAccessToken(t *testing.T) {
 	if typ := header(t, token.AccessToken).ExtraHeaders["typ"]; typ != "at+jwt" {
 		t.Errorf("its type is %v", typ)
 	}
-	if _, err := p.provider.VerifierContext(ctx, &oidc.Config{ClientID: p.config.ClientID}).Verify(ctx, token.AccessToken); err == nil {
+	if _, err := p.provider.Verifier(&oidc.Config{ClientID: p.config.ClientID}).Verify(ctx, token.AccessToken); err == nil {
 		t.Error("an access token passes for an ID token")
 	}
 }
@@ -204,7 +204,7 @@ func TestGoOIDCFollowsTheKeys(t *testing.T) {
 		if h := header(t, after.Extra("id_token").(string)); h.Algorithm != alg {
 			t.Errorf("the new key signs with %s, want %s", h.Algorithm, alg)
 		}
-		verifier := p.provider.VerifierContext(ctx, &oidc.Config{ClientID: client})
+		verifier := p.provider.Verifier(&oidc.Config{ClientID: client})
 		if _, err := verifier.Verify(ctx, before.Extra("id_token").(string)); err == nil {
 			t.Error("a token of the compromised key still passes")
 		}
