@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -40,11 +41,11 @@ type credentialsWriter struct {
 	events events.EventRecorder
 	clock  clock.WithTicker
 	log    logr.Logger
+	work   worklist
 
 	mu     sync.Mutex
 	wanted map[model.ObjectID]wanted
 	made   map[types.NamespacedName]time.Time // Secrets that were made, and when
-	queue  workqueue.TypedRateLimitingInterface[model.ObjectID]
 }
 
 // wanted is the last word on one application.
@@ -58,6 +59,7 @@ func newCredentialsWriter(c client.Client, w *world, recorder events.EventRecord
 	return &credentialsWriter{
 		client: c, world: w, keeper: output.NewKeeper(rand.Reader, o.DigestKey), events: recorder,
 		clock: o.Clock, log: o.Log.WithName("credentials"),
+		work:   worklist{clock: o.Clock, workers: credentialsWorkers, soonest: time.Second, latest: 5 * time.Minute},
 		wanted: map[model.ObjectID]wanted{}, made: map[types.NamespacedName]time.Time{},
 	}
 }
@@ -81,8 +83,8 @@ func (c *credentialsWriter) replace(result compile.Result, outputs []compile.Out
 		w := wanted{report: r, stale: output.Stale(r, owned[r.Object.UID])}
 		w.lost = r.Output.Version == "" && !r.Output.Foreign && c.hadSecret(r, known, judged)
 		next[r.Object] = w
-		if c.queue != nil && (known.report != r || len(w.stale) > 0) {
-			c.queue.Add(r.Object)
+		if known.report != r || len(w.stale) > 0 {
+			c.work.add(r.Object)
 		}
 	}
 	for id := range c.wanted {
@@ -105,65 +107,33 @@ func (c *credentialsWriter) hadSecret(r *compile.Report, known wanted, judged bo
 }
 
 // lead writes until ctx ends.
-func (c *credentialsWriter) lead(ctx context.Context) {
-	q := c.open()
-	var workers sync.WaitGroup
-	for range credentialsWorkers {
-		workers.Go(func() {
-			for c.next(ctx, q) {
-			}
-		})
-	}
-	<-ctx.Done()
-	c.mu.Lock()
-	c.queue = nil
-	c.mu.Unlock()
-	q.ShutDown()
-	workers.Wait()
-}
+func (c *credentialsWriter) lead(ctx context.Context) { c.work.lead(ctx, c.everything, c.next) }
 
-// open makes the queue, with everything in it: another leader may have left it undone.
-func (c *credentialsWriter) open() workqueue.TypedRateLimitingInterface[model.ObjectID] {
+func (c *credentialsWriter) everything() []model.ObjectID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queue = workqueue.NewTypedRateLimitingQueueWithConfig(
-		workqueue.NewTypedItemExponentialFailureRateLimiter[model.ObjectID](time.Second, 5*time.Minute),
-		workqueue.TypedRateLimitingQueueConfig[model.ObjectID]{Clock: c.clock})
-	for id := range c.wanted {
-		c.queue.Add(id)
-	}
-	return c.queue
+	return slices.Collect(maps.Keys(c.wanted))
 }
 
-// next works off one application; it is false once the queue has shut down.
-func (c *credentialsWriter) next(ctx context.Context, q workqueue.TypedRateLimitingInterface[model.ObjectID]) bool {
-	id, down := q.Get()
-	if down {
-		return false
-	}
-	defer q.Done(id)
+// next works off one application, and returns after which time to look again.
+func (c *credentialsWriter) next(ctx context.Context, id model.ObjectID) (time.Duration, error) {
 	c.mu.Lock()
 	w, exists := c.wanted[id]
 	c.mu.Unlock()
 	if !exists {
-		q.Forget(id)
-		return true
+		return 0, nil
 	}
 	again, err := c.write(ctx, id, w)
 	switch {
-	case ctx.Err() != nil:
-	case apierrors.IsAlreadyExists(err): // its status says so; somebody may take it away
-		q.AddRateLimited(id)
+	case ctx.Err() != nil, apierrors.IsAlreadyExists(err): // its status says so; somebody may take it away
+		return 0, err
 	case err != nil:
 		c.log.Error(err, "write client secret", "namespace", id.Namespace, "name", id.Name)
-		q.AddRateLimited(id)
-	default:
-		q.Forget(id)
-		if !again.IsZero() {
-			q.AddAfter(id, max(again.Sub(c.clock.Now()), time.Millisecond))
-		}
+		return 0, err
+	case again.IsZero():
+		return 0, nil
 	}
-	return true
+	return max(again.Sub(c.clock.Now()), time.Millisecond), nil
 }
 
 // write takes the next step for one application, and returns when to look again. A Secret

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,13 +37,12 @@ type statusWriter struct {
 	owner  string
 	clock  clock.WithTicker
 	log    logr.Logger
+	work   worklist
 
 	mu       sync.Mutex
 	verdicts map[model.ObjectID]verdict
 	served   map[model.ObjectID]*compile.Report // as of the last Publish that succeeded
-	// While leading:
-	queue   workqueue.TypedRateLimitingInterface[model.ObjectID]
-	written map[model.ObjectID]written
+	written  map[model.ObjectID]written         // while leading
 }
 
 // verdict is what Compile found and what became of publishing it.
@@ -62,6 +61,7 @@ type written struct {
 func newStatusWriter(c client.Client, w *world, o Options) *statusWriter {
 	return &statusWriter{
 		client: c, world: w, owner: "gatehouse-" + o.Installation, clock: o.Clock, log: o.Log.WithName("status"),
+		work:     worklist{clock: o.Clock, workers: statusWorkers, soonest: 100 * time.Millisecond, latest: 30 * time.Second},
 		verdicts: map[model.ObjectID]verdict{}, served: map[model.ObjectID]*compile.Report{},
 	}
 }
@@ -82,8 +82,8 @@ func (s *statusWriter) replace(result compile.Result, failed error) {
 			}
 		}
 		next[r.Object], served[r.Object] = v, r
-		if s.queue != nil && s.verdicts[r.Object] != v {
-			s.queue.Add(r.Object)
+		if s.verdicts[r.Object] != v {
+			s.work.add(r.Object)
 		}
 	}
 	s.verdicts = next
@@ -98,66 +98,35 @@ func (s *statusWriter) replace(result compile.Result, failed error) {
 }
 
 // wake looks at one object again: it changed in something that is not its declaration.
-func (s *statusWriter) wake(id model.ObjectID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.queue != nil {
-		s.queue.Add(id)
-	}
-}
+func (s *statusWriter) wake(id model.ObjectID) { s.work.add(id) }
 
 // lead writes until ctx ends.
 func (s *statusWriter) lead(ctx context.Context) {
-	q := s.open()
-	var workers sync.WaitGroup
-	for range statusWorkers {
-		workers.Go(func() {
-			for s.next(ctx, q) {
-			}
-		})
-	}
-	<-ctx.Done()
-	s.mu.Lock()
-	s.queue, s.written = nil, nil
-	s.mu.Unlock()
-	q.ShutDown()
-	workers.Wait()
+	s.forget()
+	s.work.lead(ctx, s.everything, s.next)
+	s.forget()
 }
 
-// open makes the queue, with everything in it: another leader may have left it undone.
-func (s *statusWriter) open() workqueue.TypedRateLimitingInterface[model.ObjectID] {
+// forget what was written: another leader may have written since.
+func (s *statusWriter) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written = map[model.ObjectID]written{}
-	s.queue = workqueue.NewTypedRateLimitingQueueWithConfig(
-		workqueue.NewTypedItemExponentialFailureRateLimiter[model.ObjectID](100*time.Millisecond, 30*time.Second),
-		workqueue.TypedRateLimitingQueueConfig[model.ObjectID]{Clock: s.clock})
-	for id := range s.verdicts {
-		s.queue.Add(id)
-	}
-	return s.queue
 }
 
-// next works off one object; it is false once the queue has shut down.
-func (s *statusWriter) next(ctx context.Context, q workqueue.TypedRateLimitingInterface[model.ObjectID]) bool {
-	id, down := q.Get()
-	if down {
-		return false
-	}
-	defer q.Done(id)
+func (s *statusWriter) everything() []model.ObjectID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.verdicts))
+}
+
+// next works off one object, and returns after which time to look again.
+func (s *statusWriter) next(ctx context.Context, id model.ObjectID) (time.Duration, error) {
 	again, err := s.write(ctx, id)
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
+	if err != nil && ctx.Err() == nil {
 		s.log.Error(err, "write status", "kind", id.Kind, "namespace", id.Namespace, "name", id.Name)
-		q.AddRateLimited(id)
-	default:
-		q.Forget(id)
-		if again > 0 {
-			q.AddAfter(id, again)
-		}
 	}
-	return true
+	return again, err
 }
 
 // write brings the stored status of one object up to date. It returns after which time to
@@ -189,9 +158,7 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.written != nil {
-		s.written[id] = written{want, stored.version, version, now}
-	}
+	s.written[id] = written{want, stored.version, version, now}
 	return v.nextBound(now), nil
 }
 
