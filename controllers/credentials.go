@@ -234,7 +234,7 @@ func (c *credentialsWriter) create(ctx context.Context, id model.ObjectID, step 
 	}
 	c.mu.Unlock()
 	c.world.refuse(name, false)
-	if lost {
+	if lost && step.Change == output.Created {
 		step.Change = output.Replaced
 	}
 	c.tell(id, step.Change, name)

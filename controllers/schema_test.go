@@ -42,6 +42,7 @@ var rulesTripped = []struct {
 	{kindApplication, "spec.clientID", "", `{organizationRef: {name: acme}, type: Device, scopes: ["org:read"], clientID: acme.cli}`, `{organizationRef: {name: acme}, type: Device, scopes: ["org:read"], clientID: acme.other}`},
 	{kindApplication, "spec.credentials.fromSecret", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {source: FromSecret}}`, ""},
 	{kindApplication, "spec.credentials.fromSecret", "", `{organizationRef: {name: acme}, type: Device, scopes: ["org:read"], credentials: {source: None, fromSecret: {name: a, key: b}}}`, ""},
+	{kindApplication, "spec.credentials.output.secretName", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {source: FromSecret, fromSecret: {name: a, key: b}, output: {secretName: a}}}`, ""},
 	{kindApplication, "spec.credentials.output.labels", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {output: {labels: {argocd.argoproj.io/secret-type: cluster}}}}`, ""},
 	{kindApplication, "spec.credentials.output.labels", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {output: {labels: {auth.gatehouse.dev/secret: keyring}}}}`, ""},
 	{kindApplication, "spec.credentials.output.annotations", "", `{organizationRef: {name: acme}, type: Machine, scopes: ["org:read"], credentials: {output: {annotations: {kubernetes.io/service-account.name: default}}}}`, ""},

@@ -221,6 +221,7 @@ const (
 )
 
 // Credentials say how an application proves itself.
+// +kubebuilder:validation:XValidation:rule="!has(self.output) || !has(self.output.secretName) || !has(self.fromSecret) || self.output.secretName != self.fromSecret.name",message="secretName: it is the Secret that the client secret is read from; choose another name",fieldPath=".output.secretName"
 // +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'FromSecret') == has(self.fromSecret)",message="fromSecret: name the Secret and key with source: FromSecret, and only then",fieldPath=".fromSecret"
 type Credentials struct {
 	// `None`: a public client, which SPA and Native must be. `Generated`: Gatehouse makes the
@@ -236,7 +237,10 @@ type Credentials struct {
 	// them is forgiven. A Secret that is missing is waited for.
 	// +optional
 	FromSecret *SecretKeyReference `json:"fromSecret,omitempty"`
-	// The Secret that a generated client secret is written to, with source: Generated.
+	// The Secret from which programs learn how to be the application: client ID, client
+	// secret, issuer and token endpoint. With source: Generated there is one in any case; with
+	// FromSecret, where it is declared, it follows the client secret that is read; with None
+	// it holds no client secret.
 	// +optional
 	Output *CredentialsOutput `json:"output,omitempty"`
 	// When a generated client secret is replaced, with source: Generated.
@@ -249,7 +253,7 @@ type Credentials struct {
 // keys in it are removed. A Secret that somebody else made is never overwritten.
 type CredentialsOutput struct {
 	// Name of the Secret. Default: the ApiApplication's, followed by `-credentials`. With
-	// another name it is another Secret, with another client secret.
+	// another name it is another Secret, and with source: Generated another client secret.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`

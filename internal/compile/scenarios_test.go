@@ -252,7 +252,13 @@ func credentials(r *compile.Report) string {
 		}
 		fmt.Fprintf(&b, " next %s\n", r.Application.NextRotationTime)
 	}
-	if w := r.Output; w != nil && w.Name != "" {
+	switch w := r.Output; {
+	case w == nil || w.Name == "":
+	case !w.Made && w.SecretKey == "":
+		fmt.Fprintf(&b, "  wants Secret %s: %v, labels %v, annotations %v, no client secret\n", w.Name, w.Data, w.Labels, w.Annotations)
+	case !w.Made:
+		fmt.Fprintf(&b, "  wants Secret %s: %s %v, labels %v, annotations %v, a copy of %d bytes\n", w.Name, w.SecretKey, w.Data, w.Labels, w.Annotations, len(w.Copied.Reveal()))
+	default:
 		fmt.Fprintf(&b, "  wants Secret %s: %s %v, labels %v, annotations %v, %+v\n", w.Name, w.SecretKey, w.Data, w.Labels, w.Annotations, w.Plan)
 	}
 	return b.String()
