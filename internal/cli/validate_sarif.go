@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/manifest"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 // The parts of SARIF 2.1.0 that code scanning reads.
@@ -141,11 +142,5 @@ func uriOf(path string) string {
 }
 
 func objectName(f validated) string {
-	switch {
-	case f.Name == "":
-		return f.Kind
-	case f.Namespace == "":
-		return f.Kind + " " + f.Name
-	}
-	return f.Kind + " " + f.Namespace + "/" + f.Name
+	return manifest.Describe(model.ObjectID{Kind: f.Kind, Namespace: f.Namespace, Name: f.Name})
 }
