@@ -101,10 +101,10 @@ var refusals = []struct {
 		act: func(h *house) time.Time {
 			soon := time.Now().Add(2 * time.Second)
 			h.patch("apiapplication/cli", fmt.Sprintf(`{"spec":{"expiresAt":%q}}`, soon.UTC().Format(time.RFC3339Nano)))
-			return soon
+			return later(soon, time.Now())
 		},
 		restore: func(h *house) {
-			h.kubectl("wait", "-n", "acme", "--for=jsonpath={.status.conditions[?(@.type=='Ready')].reason}=Expired", "--timeout=10s", "apiapplication/cli")
+			h.kubectl("wait", "-n", "acme", "--for=jsonpath={.status.conditions[?(@.type=='Ready')].reason}=Expired", "--timeout=60s", "apiapplication/cli")
 			h.patch("apiapplication/cli", `{"spec":{"expiresAt":null}}`)
 			h.ready()
 		},
@@ -137,6 +137,14 @@ func atOnce(act func(*house)) func(*house) time.Time {
 		act(h)
 		return time.Now() // the command has returned
 	}
+}
+
+// later is when both have come: a command may take longer than its author thought.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (h *house) applySamples() {
@@ -213,22 +221,24 @@ func (h *house) expect(t *testing.T, token *oauth2.Token, status int) {
 }
 
 // refused waits until the token is refused, and returns how long after the given moment
-// that was: not before, and not more than a second later.
+// that was: not before, and whoever asks more than a second later is refused. How long an
+// answer takes is not counted.
 func (h *house) refused(t *testing.T, token *oauth2.Token, from time.Time) time.Duration {
 	t.Helper()
 	for {
+		begun := time.Since(from)
 		a, took := h.ask(t, token, "acme"), time.Since(from)
 		switch {
 		case a.status == http.StatusUnauthorized && a.code() == "invalid_token",
 			a.status == http.StatusForbidden && a.code() == "insufficient_scope":
-			if took < 0 || took > time.Second {
-				t.Errorf("refused after %v", took)
+			if took < 0 {
+				t.Errorf("refused %v before", -took)
 			}
 			return took
 		case a.status != http.StatusOK:
 			t.Fatalf("answered %v", a)
-		case took > 10*time.Second:
-			t.Fatalf("still answered %v", a)
+		case begun > time.Second:
+			t.Fatalf("asked %v later it answered %v", begun, a)
 		}
 	}
 }
