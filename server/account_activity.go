@@ -15,25 +15,24 @@ const shownEvents = 100
 // happened are the words for what happens to an account. What is not in it is nothing that
 // its owner could make something of.
 var happened = map[string]string{
-	"session.started":            "Signed in",
-	"session.renewed":            "Signed in again",
-	"session.ended":              "Signed out",
-	"grant.created":              "Connected",
-	"grant.revoked":              "Access ended",
-	"consent.revoked":            "Disconnected",
-	"authorization.denied":       "Denied access",
-	"device.approved":            "Approved a device",
-	"device.denied":              "Denied a device",
-	"user.created":               "Account created",
-	"user.imported":              "Account imported",
-	"user.renamed":               "Name changed",
-	"user.disabled":              "Account disabled by an administrator",
-	"user.enabled":               "Account enabled by an administrator",
-	"user.password-changed":      "Password changed",
-	"user.password-reset":        "Password reset by a link",
-	"user.password-set":          "Password set by an administrator",
-	"user.reset-link-created":    "Link to reset the password made by an administrator",
-	"user.password-reset-failed": "A link to reset the password was refused",
+	"session.started":         "Signed in",
+	"session.renewed":         "Signed in again",
+	"session.ended":           "Signed out",
+	"grant.created":           "Connected",
+	"grant.revoked":           "Access ended",
+	"consent.revoked":         "Disconnected",
+	"authorization.denied":    "Denied access",
+	"device.approved":         "Approved a device",
+	"device.denied":           "Denied a device",
+	"user.created":            "Account created",
+	"user.imported":           "Account imported",
+	"user.renamed":            "Name changed",
+	"user.disabled":           "Account disabled by an administrator",
+	"user.enabled":            "Account enabled by an administrator",
+	"user.password-changed":   "Password changed",
+	"user.password-reset":     "Password reset by a link",
+	"user.password-set":       "Password set by an administrator",
+	"user.reset-link-created": "Link to reset the password made by an administrator",
 }
 
 // showActivity lists what happened to the account, from the audit log.
@@ -66,7 +65,7 @@ func (r *request) inPlainWords(ev store.Event) string {
 	case ev.ApplicationUID != "":
 		what += ": " + r.nameOf(ev)
 	}
-	if ev.Reason != "" {
+	if ev.Reason != "" && ev.Action != "grant.created" { // its reason is the name of a grant type
 		what += " (" + ev.Reason + ")"
 	}
 	return what

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
@@ -68,8 +67,6 @@ func (c *connection) add(scopes []string, since, until time.Time) {
 	}
 }
 
-func (c *connection) id() string { return c.application + " " + c.organization }
-
 // showApplications lists what acts for somebody (ASVS 10.4.9, 10.7.3).
 func (s *Server) showApplications(r *request) (answer, error) {
 	return s.own(r, applicationsPath, func(session *sessions.Session) (answer, error) {
@@ -88,7 +85,7 @@ func (s *Server) showApplications(r *request) (answer, error) {
 // connected shows a connection as it stands: what is declared may have changed since.
 func (r *request) connected(session *sessions.Session, c *connection) pages.Connected {
 	shown := pages.Connected{
-		ID: c.id(), Name: cmp.Or(c.clientID, "An application"), Organization: "an organization that is gone",
+		Application: c.application, In: c.organization, Name: cmp.Or(c.clientID, "An application"), Organization: "an organization that is gone",
 		Since: c.since, Until: c.until, StaysSigned: c.scopes.Has(oauth.OfflineAccess), Remembered: c.remembered, Dormant: true,
 	}
 	org := r.Organization(c.organization)
@@ -114,10 +111,7 @@ func (r *request) connected(session *sessions.Session, c *connection) pages.Conn
 // disconnect takes back what an application may do, all of it.
 func (s *Server) disconnect(r *request) (answer, error) {
 	return s.ownAct(r, applicationsPath, func(session *sessions.Session) (answer, error) {
-		application, organization, found := strings.Cut(r.form.Get("connection"), " ")
-		if !found {
-			return nil, staleForm()
-		}
+		application, organization := r.form.Get("application"), r.form.Get("organization")
 		ev := r.act(session, "consent.revoked", application)
 		ev.ApplicationUID, ev.OrganizationID = application, organization
 		if _, err := s.Store.RevokeConsent(r.Context(), session.UserID, application, organization, r.now, ev); err != nil {

@@ -24,18 +24,16 @@ func TestSomebodySeesWhatActsForThemAndTakesItBack(t *testing.T) {
 	if n := strings.Count(string(page.Body), `class="entry"`); n != 2 {
 		t.Fatalf("%d applications are listed:\n%s", n, page.Body)
 	}
-	_, entry, _ := strings.Cut(string(page.Body), `<h2>`+servertest.Web)
-	_, form, found := strings.Cut(entry, `name="connection" value="`)
+	_, entry, found := strings.Cut(string(page.Body), `<h2>`+servertest.Web)
 	if !found {
-		t.Fatalf("no form:\n%s", page.Body)
+		t.Fatalf("it is not listed:\n%s", page.Body)
 	}
-	connection, _, _ := strings.Cut(form, `"`)
-	post := page.Form(t, applicationsAt)
-	post.Set("connection", connection)
+	post := servertest.Answer{Body: []byte(entry)}.Form(t, applicationsAt)
 
 	bob := w.SignedIn(t, servertest.Bob)
 	theirs := bob.Visit(t, "/account/").Form(t, "/account/")
-	theirs.Set("connection", connection)
+	theirs.Set("application", post.Get("application"))
+	theirs.Set("organization", post.Get("organization"))
 	if a := bob.Send(t, http.MethodPost, applicationsAt, theirs); a.Status != http.StatusForbidden {
 		t.Errorf("somebody else's form: %d", a.Status)
 	}
@@ -56,5 +54,15 @@ func TestSomebodySeesWhatActsForThemAndTakesItBack(t *testing.T) {
 	}
 	if n := strings.Count(string(b.Visit(t, applicationsAt).Body), `class="entry"`); n != 1 {
 		t.Errorf("%d applications are left", n)
+	}
+}
+
+func TestTakingBackIsInTheActivity(t *testing.T) {
+	w := servertest.New(t)
+	b := w.SignedIn(t, servertest.Ann)
+	w.Redeem(t, servertest.Web, b.Code(t, servertest.Web, "scope", "openid offline_access org:read"))
+	b.Send(t, http.MethodPost, applicationsAt, b.Visit(t, applicationsAt).Form(t, applicationsAt))
+	if page := string(b.Visit(t, "/account/activity/").Body); !strings.Contains(page, "Disconnected: ") {
+		t.Errorf("it is not told:\n%s", page)
 	}
 }

@@ -66,7 +66,7 @@ func TestAccountFormsAreBoundToTheirPageAndSession(t *testing.T) {
 	others := fields(t, w.signedIn(t, "ann@example.com").get(accountPath), accountPath).Get("token")
 	for path, form := range map[string]url.Values{
 		accountPath: {"name": {"Mallory"}}, passwordPath: {"password": {rightPassword}, "new": {newPassword}, "again": {newPassword}},
-		sessionsPath: {"others": {"end"}}, applicationsPath: {"connection": {"app-1 org-1"}},
+		sessionsPath: {"others": {"end"}}, applicationsPath: {"application": {"app-1"}, "organization": {"org-1"}},
 	} {
 		elsewhere := accountPath
 		if path == accountPath {

@@ -52,7 +52,8 @@ type ApplicationsPage struct {
 
 // Connected is an application with access in an organization.
 type Connected struct {
-	ID           string // for the form
+	Application  string // UID, for the form
+	In           string // ID of the organization, for the form
 	Name         string
 	Organization string
 	Owner        string   // the organization that it belongs to, if it is another
