@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -127,7 +128,8 @@ type login struct {
 	secret                 *corev1.Secret
 }
 
-// loginOf waits until a machine is Ready, and uses the client secret that was made for it.
+// loginOf waits until a machine is Ready and its Role is served, and uses the client secret
+// that was made for it.
 func (h *house) loginOf(t *testing.T, app *v1alpha1.ApiApplication) login {
 	t.Helper()
 	h.expect(t, app, "True")
@@ -136,9 +138,13 @@ func (h *house) loginOf(t *testing.T, app *v1alpha1.ApiApplication) login {
 		t.Fatal(err)
 	}
 	l := login{clientID: string(s.Data["client-id"]), plain: string(s.Data["client-secret"]), secret: s}
-	if l.token = h.token(t, l.clientID, l.plain); l.token == "" {
-		t.Fatalf("%s is refused", l.clientID)
-	}
+	eventually(t, "a token for "+l.clientID, func() error {
+		var why string
+		if l.token, why = h.token(t, l.clientID, l.plain); why == "" && h.works(t, l.token, app.Spec.OrganizationRef.Name) {
+			return nil
+		}
+		return errors.New("refused: " + why)
+	})
 	return l
 }
 
@@ -148,14 +154,7 @@ func (h *house) dead(t *testing.T, l login, slug string) {
 	if h.works(t, l.token, slug) {
 		t.Errorf("the token of %s still works", l.clientID)
 	}
-	if h.token(t, l.clientID, l.plain) != "" {
-		t.Errorf("the client secret of %s still works", l.clientID)
-	}
-}
-
-func (l login) alive(t *testing.T, h *house, slug string) {
-	t.Helper()
-	if !h.works(t, l.token, slug) {
-		t.Errorf("the token of %s is refused", l.clientID)
+	if _, why := h.token(t, l.clientID, l.plain); why != "invalid_client" {
+		t.Errorf("the client secret of %s is answered with %q", l.clientID, why)
 	}
 }

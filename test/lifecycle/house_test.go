@@ -38,18 +38,17 @@ const (
 // account of config/rbac.
 type house struct {
 	client.Client
-	t          *testing.T
-	audit      *localkube.Audit
-	deleters   *localkube.Manager
-	adminFile  string // an administrator's kubeconfig
-	binary     string
-	dir        string
-	listen     string
-	opsListen  string
-	running    *process.Process // nil while stopped
-	generation int              // of the process
-	logs       []string         // of processes that ended
-	http       *http.Client
+	t         *testing.T
+	audit     *localkube.Audit
+	deleters  *localkube.Manager
+	adminFile string // an administrator's kubeconfig
+	binary    string
+	dir       string
+	listen    string
+	opsListen string
+	running   *process.Process // nil while stopped
+	logs      []string         // of processes that ended
+	http      *http.Client
 }
 
 func build(t *testing.T) *house {
@@ -80,7 +79,7 @@ func build(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.kubectl("apply", "-k", "../../config/default")
-	h.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+	h.define()
 	h.manage(kube)
 	h.prepare(kube)
 	return h
@@ -147,7 +146,6 @@ func (h *house) start() {
 		h.t.Fatal(err)
 	}
 	h.running = p
-	h.generation++
 }
 
 // stop interrupts Gatehouse, which must end well.
@@ -200,8 +198,8 @@ func eventually(t *testing.T, what string, check func() error) {
 	t.Fatalf("never %s: %v", what, err)
 }
 
-// token asks for one with a client secret; empty if the client is refused.
-func (h *house) token(t *testing.T, clientID, secret string) string {
+// token asks for one with a client secret; without it, the error says why.
+func (h *house) token(t *testing.T, clientID, secret string) (token, why string) {
 	t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+h.listen+"/oauth/token/", strings.NewReader(form.Encode()))
@@ -214,11 +212,10 @@ func (h *house) token(t *testing.T, clientID, secret string) string {
 		Token string `json:"access_token"`
 		Error string `json:"error"`
 	}
-	status := h.ask(t, r, &answer)
-	if status != http.StatusOK && answer.Error != "invalid_client" {
+	if status := h.ask(t, r, &answer); (status == http.StatusOK) != (answer.Token != "") {
 		t.Fatalf("%s: answered %d %s", clientID, status, answer.Error)
 	}
-	return answer.Token
+	return answer.Token, answer.Error
 }
 
 // works reports whether the organization lets the token in.
