@@ -18,9 +18,13 @@ import (
 const managerName = "kube-controller-manager"
 
 // Deleters are the controllers that finish a deletion: of a namespace with everything in it,
-// and of what an owner leaves behind. The collector learns of kinds when it starts and then
-// every 30 s, so it is quick only with kinds that are defined before.
-var Deleters = []string{"namespace-controller", "garbage-collector-controller"}
+// of what an owner leaves behind, of a claim. The collector learns of kinds when it starts and
+// then every 30 s, so it is quick only with kinds that are defined before.
+var Deleters = []string{"namespace-controller", "garbage-collector-controller", "persistentvolumeclaim-protection-controller"}
+
+// Accounts has a Pod admitted only with a service account, whose token it gets, as in a real
+// cluster. A namespace has one once the Runners have made it.
+func Accounts(s *envtest.APIServer) { s.Configure().Disable("disable-admission-plugins") }
 
 // Runners are the controllers that make a Pod of a Deployment, with what its admission wants
 // to find in the namespace. Nothing schedules it.
