@@ -96,14 +96,23 @@ func (c *cluster) uids(t *testing.T) string {
 // manifest is the part of the notes that is piped into kubectl.
 var manifest = regexp.MustCompile(`(?s)apply -f - <<'EOF'\n(.*?)\n *EOF`)
 
+// namespaces of a tenant and of the installation, as config/default has it.
+const namespaces = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: acme}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: gatehouse-system, labels: {pod-security.kubernetes.io/enforce: restricted}}
+`
+
 // One cluster for both: each finds what the other left behind, as after a change of tools.
 func TestALifeOfARelease(t *testing.T) {
 	c := newManagedCluster(t)
+	c.kubectl(t, namespaces, "create", "-f", "-")
 	each(t, func(t *testing.T, h helm) {
-		c.kubectl(t, "", "create", "namespace", "acme")
-		c.kubectl(t, "", "create", "namespace", namespace)
-		c.kubectl(t, "", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-		install := []string{"install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", "issuer=" + issuer}
+		install := []string{"install", "gatehouse", path, "--namespace", namespace, "--set", "issuer=" + issuer}
 		notes := h.must(t, c.kubeconfig, install...)
 		c.served(t)
 		declare(t, c, notes)
@@ -131,8 +140,8 @@ func TestALifeOfARelease(t *testing.T) {
 		h.uninstall(t, c)
 		c.kubectl(t, "", "delete", patience, "gatehouse", "--all", "-A")
 		c.kubectl(t, "", "delete", patience, "namespace", "acme", namespace)
-		// nor when the definitions go with the release and take it with them,
-		c.kubectl(t, "", "create", "namespace", "acme")
+		// nor when the definitions go with the release and take it with them.
+		c.kubectl(t, namespaces, "create", "-f", "-")
 		declare(t, c, h.must(t, c.kubeconfig, install...))
 		h.must(t, c.kubeconfig, "upgrade", "gatehouse", path, "--namespace", namespace, "--reuse-values", "--set", "crds.keep=false")
 		h.uninstall(t, c)
@@ -140,8 +149,6 @@ func TestALifeOfARelease(t *testing.T) {
 		if left := c.kubectl(t, "", "get", "crd", "-o", "name"); left != "" {
 			t.Errorf("left behind:\n%s", left)
 		}
-		// nor when the namespaces go last.
-		c.kubectl(t, "", "delete", patience, "namespace", "acme", namespace)
 	})
 }
 
