@@ -78,11 +78,27 @@ func build(t *testing.T) *house {
 	if h.Client, err = client.New(kube.Config, client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}
+	readConfig(t)
 	h.kubectl("apply", "-k", "../../config/default")
 	h.define()
 	h.manage(kube)
 	h.prepare(kube)
 	return h
+}
+
+// readConfig reads what only kubectl reads otherwise: a test's cached result is as old as the
+// files that its own process opened.
+func readConfig(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob("../../config/*/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("config is not found", err)
+	}
+	for _, f := range files {
+		if _, err := os.ReadFile(f); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // manage has deletions finished.

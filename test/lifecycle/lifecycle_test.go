@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/test/leaks"
 	"github.com/gatehouse-dev/gatehouse/test/localkube"
 )
 
@@ -275,6 +276,7 @@ func TestWhatIsDeletedEndsAndWhatIsDeclaredAgainIsServed(t *testing.T) {
 		}, func(*scene) {})
 	})
 	h.calm(t)
+	leaks.Emitted("lifecycle-status", []byte(h.kubectl("get", "gatehouse,events", "-A", "-o", "yaml")))
 }
 
 // redefine deletes the definitions with everything that is declared, and installs them again.
