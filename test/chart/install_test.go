@@ -177,7 +177,10 @@ func (c *cluster) podAdmitted(t *testing.T, argument string) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("no pod with %s; events:\n%+v", argument, events.Items)
+			for _, e := range events.Items {
+				t.Logf("%s %s: %s", e.InvolvedObject.Kind, e.Reason, e.Message)
+			}
+			t.Fatalf("no pod with %s", argument)
 		}
 	}
 }
