@@ -85,7 +85,13 @@ func (w *world) gather(o Options) compile.Input {
 		Dev:             o.Dev,
 		DigestKey:       o.DigestKey,
 	}
-	for _, s := range w.secrets {
+	// The name of the keyring is taken, also while it is missing, and no label makes it more.
+	keys := types.NamespacedName{Namespace: o.SystemNamespace, Name: KeyringName}
+	in.Outputs = append(in.Outputs, compile.Output{Namespace: keys.Namespace, Name: keys.Name, Version: "keyring"})
+	for name, s := range w.secrets {
+		if name == keys {
+			continue
+		}
 		if s.input != nil {
 			in.Secrets = append(in.Secrets, *s.input)
 		} else {
@@ -93,7 +99,7 @@ func (w *world) gather(o Options) compile.Input {
 		}
 	}
 	for name := range w.refused {
-		if _, seen := w.secrets[name]; !seen {
+		if _, seen := w.secrets[name]; !seen && name != keys {
 			in.Outputs = append(in.Outputs, compile.Output{Namespace: name.Namespace, Name: name.Name, Version: "refused"})
 		}
 	}

@@ -64,6 +64,8 @@ type Options struct {
 	Dev    bool
 	// DigestKey is the key under which client secrets are digested.
 	DigestKey model.Sensitive
+	// Keyring keeps the Secret of the keys; nil: they do not live in the cluster.
+	Keyring *KeyringKeeper
 	// Publish serves a snapshot. While it fails it is called again, with backoff.
 	Publish func(context.Context, *model.Snapshot) error
 	// Log gets what operators should see; libraries below write to it too, one level lower.
@@ -132,6 +134,9 @@ func (c *Cluster) follow(ctx context.Context) error {
 		var writers sync.WaitGroup
 		writers.Go(func() { status.lead(ctx) })
 		writers.Go(func() { secrets.lead(ctx) })
+		if c.Keyring != nil {
+			writers.Go(func() { c.Keyring.lead(ctx, mgr.GetEventRecorder("gatehouse"), c.Clock, c.Log.WithName("keyring")) })
+		}
 		writers.Wait()
 	}
 	if err := mgr.Add(&leadership{Options: c.Options, lead: lead}); err != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/go-logr/logr"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"k8s.io/client-go/rest"
 
 	"github.com/gatehouse-dev/gatehouse/controllers"
 )
@@ -16,11 +16,7 @@ const (
 )
 
 // cluster is the source of declarations that are resources of a cluster.
-func (in *installation) cluster() (source, error) {
-	config, err := ctrl.GetConfig()
-	if err != nil {
-		return nil, usageError("find a cluster: %w; set KUBECONFIG, or serve files with --manifests", err)
-	}
+func (in *installation) cluster(config *rest.Config) source {
 	return controllers.New(controllers.Options{
 		Config:          config,
 		SystemNamespace: in.systemNamespace,
@@ -28,9 +24,10 @@ func (in *installation) cluster() (source, error) {
 		Issuer:          in.issuer,
 		Dev:             in.dev,
 		DigestKey:       in.keys.DigestKey(),
+		Keyring:         in.keeper,
 		Publish:         in.publish,
 		Log:             logr.FromSlogHandler(in.log.Handler()),
-	}), nil
+	})
 }
 
 // podNamespace is the namespace that this pod runs in; elsewhere the documented default.

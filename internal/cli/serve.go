@@ -16,7 +16,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/gatehouse-dev/gatehouse/controllers"
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/manifest"
@@ -50,7 +53,8 @@ client configuration names (in a pod: its service account; else KUBECONFIG). Wit
 Public endpoints listen on --listen, over TLS with --tls-cert and --tls-key, else in the
 clear for a proxy in front that ends TLS. The files are read again when they change.
 /healthz, /readyz and /metrics are served on --ops-listen, always in the clear.
-State is an embedded SQLite store in --data-dir, with the keyring beside it.`,
+State is an embedded SQLite store in --data-dir, with the keyring beside it; in a cluster
+that is a copy, and the keys live in the Secret ` + "`gatehouse-keyring`" + ` of --system-namespace.`,
 		Example: `  gatehouse serve --dev --manifests config/samples
   gatehouse serve --issuer https://auth.example.com --data-dir /var/lib/gatehouse`,
 		Args: noArguments,
@@ -68,7 +72,7 @@ State is an embedded SQLite store in --data-dir, with the keyring beside it.`,
 	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM file of the certificate chain of the public endpoints, leaf first; default: no TLS here")
 	f.StringVar(&o.tlsKey, "tls-key", "", "PEM file of the private key of --tls-cert, unencrypted")
 	f.StringVar(&o.manifests, "manifests", "", "directory of YAML files to serve instead of a cluster's resources")
-	f.StringVar(&o.systemNamespace, "system-namespace", "", "namespace of the Lease and of installation-wide AuthProviders (default: the pod's, else gatehouse-system)")
+	f.StringVar(&o.systemNamespace, "system-namespace", "", "namespace of the Lease, the keys and installation-wide AuthProviders (default: the pod's, else gatehouse-system)")
 	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, as 10.0.0.0/8,…; default none")
 	f.Float64Var(&o.rateLimitScale, "rate-limit-scale", 1, "multiplies every rate limit; 0 switches them off, for load tests only")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least level that is logged: debug (every request), info (refusals), warn or error (faults)")
@@ -147,6 +151,7 @@ type installation struct {
 	serveOptions
 	db       *store.DB
 	keys     *keyring.Keyring
+	keeper   *controllers.KeyringKeeper // of the Secret of the keys; nil: they are in a file
 	server   *server.Server
 	source   source
 	cert     *certificate // of the public endpoints; nil: they are in the clear
@@ -155,6 +160,8 @@ type installation struct {
 	out      io.Writer
 	declared atomic.Pointer[manifest.Set]   // what the files say now; nil in a cluster
 	served   atomic.Pointer[model.Snapshot] // what was published last
+	phase    atomic.Value                   // what the start waits for
+	prepared atomic.Bool                    // server and source are there
 }
 
 func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error {
@@ -178,18 +185,23 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error 
 	if in.db, err = openStore(ctx, *o.dataDir, true); err != nil {
 		return err
 	}
-	if err = in.prepare(ctx); err == nil {
-		err = in.run(ctx, public, ops)
-	}
-	return errors.Join(err, in.db.Close())
+	return errors.Join(in.run(ctx, public, ops), in.db.Close())
 }
 
 // prepare makes the server upon the store and the keyring, and finds the declarations.
-func (in *installation) prepare(ctx context.Context) (err error) {
-	if in.keys, err = openKeyring(ctx, *in.dataDir, in.db); err != nil {
+func (in *installation) prepare(ctx context.Context) error {
+	proxies, err := prefixes(in.trustedProxies)
+	if err != nil {
 		return err
 	}
-	proxies, err := prefixes(in.trustedProxies)
+	var cluster *rest.Config
+	if in.manifests != "" {
+		in.keys, err = openKeyring(ctx, *in.dataDir, in.db)
+	} else if cluster, err = ctrl.GetConfig(); err != nil {
+		err = usageError("find a cluster: %w; set KUBECONFIG, or serve files with --manifests", err)
+	} else {
+		err = in.openClusterKeys(ctx, cluster)
+	}
 	if err != nil {
 		return err
 	}
@@ -200,12 +212,13 @@ func (in *installation) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if in.manifests != "" {
+	if cluster != nil {
+		in.source = in.cluster(cluster)
+	} else {
 		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}}
-		return nil
 	}
-	in.source, err = in.cluster()
-	return err
+	in.prepared.Store(true)
+	return nil
 }
 
 // publish serves a snapshot.
@@ -217,17 +230,23 @@ func (in *installation) publish(ctx context.Context, next *model.Snapshot) error
 	return nil
 }
 
-// run serves until ctx ends or a part fails; then all parts end.
+// run prepares and serves until ctx ends or a part fails; then all parts end. Operations
+// are served from the beginning: in a cluster it may take a while until there are keys.
 func (in *installation) run(ctx context.Context, public, ops net.Listener) error {
 	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return in.server.Run(ctx) })
-	parts.Go(func() error { return in.source.Run(ctx) })
-	parts.Go(func() error { return in.followKeys(ctx) })
-	parts.Go(func() error { return in.servePublic(ctx, public) })
 	parts.Go(func() error {
 		return (&listening{Listener: ops, handler: in.opsHandler(), limits: usualLimits, log: in.log}).serve(ctx)
 	})
-	parts.Go(func() error { return in.greet(ctx, public.Addr()) })
+	parts.Go(func() error {
+		if err := in.prepare(ctx); err != nil {
+			return err
+		}
+		parts.Go(func() error { return in.server.Run(ctx) })
+		parts.Go(func() error { return in.source.Run(ctx) })
+		parts.Go(func() error { return in.followKeys(ctx) })
+		parts.Go(func() error { return in.servePublic(ctx, public) })
+		return in.greet(ctx, public.Addr())
+	})
 	err := parts.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

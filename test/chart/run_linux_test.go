@@ -66,8 +66,15 @@ func operate(t *testing.T, box *container) {
 	if out, err := create.CombinedOutput(); err != nil || !strings.Contains(string(out), "created you@example.com") {
 		t.Errorf("the first person: %v: %s", err, out)
 	}
-	if out, err := box.command("store", "backup", "/var/lib/gatehouse/before-upgrade.db").CombinedOutput(); err != nil {
-		t.Errorf("the backup before an upgrade: %v: %s", err, out)
+	if out, err := box.command("store", "backup", "-").Output(); err != nil || !strings.HasPrefix(string(out), "SQLite format 3") {
+		t.Errorf("the backup before an upgrade: %v, %d bytes", err, len(out))
+	}
+	keys := "The keys live in Secret " + namespace + "/gatehouse-keyring.\n"
+	if out, err := box.command("keys", "list").CombinedOutput(); err != nil || !strings.Contains(string(out), keys) {
+		t.Errorf("where the keys are: %v: %s", err, out)
+	}
+	if out, err := box.command("keys", "rotate", "--compromised", "--yes").CombinedOutput(); err != nil || !strings.Contains(string(out), "signs from now on") {
+		t.Errorf("the rotation of keys: %v: %s", err, out)
 	}
 }
 
