@@ -179,10 +179,10 @@ func loginProviders(o *v1alpha1.Organization, served []*model.Provider, r *Repor
 	return counted
 }
 
-func organizationModel(d *draft, providers []*model.Provider) model.Organization {
+func organizationModel(d *draft, id string, providers []*model.Provider) model.Organization {
 	o := d.object
 	return model.Organization{
-		ID: string(o.UID), Namespace: o.Namespace, Name: o.Name,
+		ID: id, Namespace: o.Namespace, Name: o.Name,
 		Slug: o.Spec.Slug, DisplayName: d.shown,
 		CreatedAt: o.CreationTimestamp.UTC(), Suspended: o.Spec.Suspend,
 		Catalogue: d.catalogue, Tokens: d.tokens, Providers: providers, External: d.external,

@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -63,6 +64,7 @@ type Declared struct {
 	Roles         map[string]*model.Role         // "acme developer", "acme reader", "globex reader"
 	Holdings      map[string]map[string][]string // slug → address or client ID → names of roles
 	NotAfter      map[string]time.Time           // of every holding of a role
+	Adopted       map[string]string              // UID → ID of objects that go on as one before them
 }
 
 // Declare returns the declarations that a World begins with.
@@ -148,16 +150,27 @@ func (d *Declared) Snapshot() *model.Snapshot {
 		for id, a := range d.Applications {
 			if strings.HasPrefix(id, slug+".") {
 				kept := *a
+				kept.UID, kept.Namespace, kept.Name = d.id(a.UID), slug, id
 				kept.Holdings = d.held(d.Holdings[slug][id])
 				applications = append(applications, &kept)
 				objects = append(objects, model.ObjectID{Kind: "ApiApplication", Namespace: slug, Name: id, UID: a.UID})
 			}
 		}
 		kept := *o
+		kept.ID = d.id(o.ID)
 		kept.Providers = slices.Clone(o.Providers)
 		organizations = append(organizations, kept.WithMembers(applications, people))
 	}
-	return model.NewSnapshot("test", organizations, []*model.Provider{d.Local}, objects)
+	s := model.NewSnapshot("test", organizations, []*model.Provider{d.Local}, objects)
+	s.Adopted = maps.Clone(d.Adopted)
+	return s
+}
+
+func (d *Declared) id(uid string) string {
+	if id, heir := d.Adopted[uid]; heir {
+		return id
+	}
+	return uid
 }
 
 func (d *Declared) held(names []string) (holdings []model.Holding) {
