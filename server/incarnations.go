@@ -16,16 +16,28 @@ const kindApplication = "ApiApplication"
 // the one before it was never away.
 type absences map[string]store.Adoption // by UID of the heir
 
+// adoptions is what was read of the store last. It is used by one Publish at a time.
+type adoptions struct {
+	last  int64
+	known absences
+}
+
+// adopted reads the adoptions, if there are new ones.
 func (s *Server) adopted(ctx context.Context) (absences, error) {
-	adoptions, err := s.Store.Adoptions(ctx)
+	last, err := s.Store.LastAdoption(ctx)
+	if err != nil || last == s.adoptions.last {
+		return s.adoptions.known, err
+	}
+	all, err := s.Store.Adoptions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a := make(absences, len(adoptions))
-	for _, adoption := range adoptions {
-		a[adoption.UID] = adoption
+	known := make(absences, len(all))
+	for _, a := range all {
+		known[a.UID] = a
 	}
-	return a, nil
+	s.adoptions = adoptions{last, known} // what came after last is read again
+	return known, nil
 }
 
 // covers reports whether an absence of the object, that goes by the ID, was lifted. One that

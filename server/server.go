@@ -52,6 +52,7 @@ type Server struct {
 	cache *store.Cache
 
 	publishing sync.Mutex
+	adoptions  adoptions
 	world      atomic.Pointer[decide.World]
 
 	router  router

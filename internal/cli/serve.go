@@ -140,6 +140,8 @@ type source interface {
 	Run(ctx context.Context) error
 	// Ready is nil once something was published; else it says what is missing.
 	Ready() error
+	// Adopt takes the IDs that objects go by, and has everything judged again.
+	Adopt(ids map[string]string)
 }
 
 // installation is what every part of a running server shares.
@@ -155,6 +157,8 @@ type installation struct {
 	out      io.Writer
 	declared atomic.Pointer[manifest.Set]   // what the files say now; nil in a cluster
 	served   atomic.Pointer[model.Snapshot] // what was published last
+	// adoptions is the last one that the source was told of.
+	adoptions int64
 }
 
 func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error {
@@ -201,10 +205,11 @@ func (in *installation) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	if in.manifests != "" {
-		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}}
-		return nil
+		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}, adoptions: make(chan map[string]string, 1)}
+	} else if in.source, err = in.cluster(); err != nil {
+		return err
 	}
-	in.source, err = in.cluster()
+	in.adoptions, err = in.readAdoptions(ctx)
 	return err
 }
 
@@ -223,6 +228,7 @@ func (in *installation) run(ctx context.Context, public, ops net.Listener) error
 	parts.Go(func() error { return in.server.Run(ctx) })
 	parts.Go(func() error { return in.source.Run(ctx) })
 	parts.Go(func() error { return in.followKeys(ctx) })
+	parts.Go(func() error { return in.followAdoptions(ctx) })
 	parts.Go(func() error { return in.servePublic(ctx, public) })
 	parts.Go(func() error {
 		return (&listening{Listener: ops, handler: in.opsHandler(), limits: usualLimits, log: in.log}).serve(ctx)

@@ -186,7 +186,9 @@ func (f *finder) propose(name Name, as string) (p Proposal, there bool) {
 	now := bearers[i]
 	p.UID = now.UID
 	p.Others = slices.DeleteFunc(slices.Clone(bearers), func(o store.Remembered) bool { return o.Present })
-	slices.SortFunc(p.Others, func(a, b store.Remembered) int { return cmp.Or(b.GoneAt.Compare(a.GoneAt), strings.Compare(a.UID, b.UID)) })
+	slices.SortFunc(p.Others, func(a, b store.Remembered) int {
+		return cmp.Or(b.GoneAt.Compare(a.GoneAt), strings.Compare(a.UID, b.UID))
+	})
 	adopted, heir := f.adoptions[now.UID]
 	switch {
 	case as != "":

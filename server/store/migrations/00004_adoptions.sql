@@ -9,6 +9,7 @@ CREATE TABLE adoptions (
 	id  TEXT    NOT NULL,
 	at  INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX adoptions_by_id ON adoptions (id);
 
 ALTER TABLE objects ADD COLUMN organization_id TEXT NOT NULL DEFAULT '';
 CREATE INDEX objects_by_name ON objects (kind, namespace, name);
