@@ -12,45 +12,33 @@ func adopted(in *Input) map[string]string {
 	if len(in.Adopted) == 0 {
 		return nil
 	}
+	uids := map[string]bool{}
+	noteUIDs(in.Organizations, uids)
+	noteUIDs(in.Applications, uids)
+	noteUIDs(in.Providers, uids)
+	heirs := map[string]int{} // by ID
+	for uid, id := range in.Adopted {
+		if uids[uid] {
+			heirs[id]++
+		}
+	}
 	ids := map[string]string{}
-	adoptedAmong(in.Organizations, in.Adopted, ids)
-	adoptedAmong(in.Applications, in.Adopted, ids)
-	adoptedAmong(in.Providers, in.Adopted, ids)
+	for uid, id := range in.Adopted {
+		if uids[uid] && uid != "" && id != "" && !uids[id] && heirs[id] == 1 {
+			ids[uid] = id
+		}
+	}
 	return ids
 }
 
-func adoptedAmong[T interface {
+func noteUIDs[T interface {
 	comparable
 	metav1.Object
-}](objects []T, adopted, ids map[string]string) {
+}](objects []T, uids map[string]bool) {
 	var none T
-	heirs := map[string]string{} // by ID; empty: more than one
-	for _, o := range objects {
-		if o == none {
-			continue
-		}
-		uid := string(o.GetUID())
-		id := adopted[uid]
-		if id == "" || id == uid || uid == "" {
-			continue
-		}
-		if other, twice := heirs[id]; twice && other != uid {
-			heirs[id] = ""
-		} else {
-			heirs[id] = uid
-		}
-	}
-	if len(heirs) == 0 {
-		return
-	}
 	for _, o := range objects {
 		if o != none {
-			delete(heirs, string(o.GetUID())) // the one before is there
-		}
-	}
-	for id, uid := range heirs {
-		if uid != "" {
-			ids[uid] = id
+			uids[string(o.GetUID())] = true
 		}
 	}
 }
