@@ -117,9 +117,10 @@ generate: $(CONTROLLER_GEN) $(HELM_DOCS) ## Regenerate deep copies, CRDs and RBA
 	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd
 	@$(CONTROLLER_GEN) rbac:roleName=gatehouse paths=./controllers/... output:rbac:dir=config/rbac
-	@rm -rf charts/gatehouse/files && mkdir -p charts/gatehouse/files/crd charts/gatehouse/files/rbac
+	@rm -rf charts/gatehouse/files && mkdir -p charts/gatehouse/files/crd charts/gatehouse/files/rbac charts/gatehouse/files/admission
 	@cp config/crd/auth.gatehouse.dev_*.yaml charts/gatehouse/files/crd
 	@cp config/rbac/*role.yaml charts/gatehouse/files/rbac
+	@cp config/admission/protect_*.yaml charts/gatehouse/files/admission
 	@$(HELM_DOCS) --chart-search-root charts --sort-values-order file --log-level warning
 
 .PHONY: tools

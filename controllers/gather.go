@@ -39,6 +39,7 @@ type world struct {
 	// refused are Secrets that cannot be seen, as the API server said when one of their name
 	// was to be made.
 	refused map[types.NamespacedName]bool
+	adopted *adopted
 	queue   queue // the publisher's, once it runs
 }
 
@@ -84,6 +85,7 @@ func (w *world) gather(o Options) compile.Input {
 		Issuer:          o.Issuer,
 		Dev:             o.Dev,
 		DigestKey:       o.DigestKey,
+		Adopted:         w.adopted.read(),
 	}
 	// The name of the keyring is taken, also while it is missing, and no label makes it more.
 	keys := types.NamespacedName{Namespace: o.SystemNamespace, Name: KeyringName}
@@ -104,6 +106,16 @@ func (w *world) gather(o Options) compile.Input {
 		}
 	}
 	return in
+}
+
+// again has everything judged again, once anything is.
+func (w *world) again() {
+	w.mu.RLock()
+	q := w.queue
+	w.mu.RUnlock()
+	if q != nil {
+		q.Add(theKey)
+	}
 }
 
 // refuse remembers that a Secret of the name is there that cannot be seen, or that there is

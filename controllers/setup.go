@@ -80,7 +80,12 @@ type Options struct {
 type Cluster struct {
 	Options
 	progress progress
+	adopted  adopted
 }
+
+// Adopt takes the IDs, by UID, of the objects that go on as one before them, and has
+// everything judged again. It is meant to be called before Run, and whenever they change.
+func (c *Cluster) Adopt(ids map[string]string) { c.adopted.replace(ids) }
 
 // New makes a Cluster; Run starts it.
 func New(o Options) *Cluster {
@@ -125,6 +130,8 @@ func (c *Cluster) follow(ctx context.Context) error {
 		return fmt.Errorf("make manager: %w", err)
 	}
 	world := newWorld()
+	world.adopted = &c.adopted
+	c.adopted.follow(world.again)
 	status := newStatusWriter(mgr.GetClient(), world, c.Options)
 	secrets := newCredentialsWriter(mgr.GetClient(), world, mgr.GetEventRecorder("gatehouse"), c.Options)
 	if err := c.addPublisher(mgr, &publisher{Options: c.Options, world: world, status: status, secrets: secrets, progress: &c.progress}); err != nil {

@@ -52,6 +52,7 @@ type Server struct {
 	cache *store.Cache
 
 	publishing sync.Mutex
+	adoptions  adoptions
 	world      atomic.Pointer[decide.World]
 
 	router  router
@@ -118,6 +119,10 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 	defer s.publishing.Unlock()
 	now := s.Now()
 	gone, err := s.Store.SyncObjects(ctx, present(next), now)
+	var lifted absences
+	if err == nil {
+		lifted, err = s.adopted(ctx)
+	}
 	if err == nil {
 		err = s.rememberPolicy(ctx, next)
 	}
@@ -129,56 +134,18 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 	}
 	world := &decide.World{Snapshot: next, Gone: make(map[string]time.Time, len(gone))}
 	for uid, o := range gone {
-		world.Gone[uid] = o.GoneAt
-	}
-	keepGone(world, s.world.Load())
-	s.serve(world)
-	return nil
-}
-
-// keepGone keeps what the old world knew to be gone and the store does not: removals that
-// were served while it did not answer.
-func keepGone(w, old *decide.World) {
-	if old == nil || len(old.Gone) == 0 {
-		return
-	}
-	for _, o := range w.Objects {
-		if at, ever := old.Gone[o.UID]; ever && at.After(w.Gone[o.UID]) {
-			w.Gone[o.UID] = at
+		if id := next.ID(uid); !lifted.covers(uid, id, o.GoneAt) {
+			world.Gone[id] = o.GoneAt
 		}
 	}
+	keepGone(world, s.world.Load(), lifted)
+	s.serve(world)
+	return nil
 }
 
 func (s *Server) serve(w *decide.World) {
 	s.world.Store(w)
 	s.metrics.serving(w.Digest)
-}
-
-func present(s *model.Snapshot) []store.Object {
-	objects := make([]store.Object, 0, len(s.Objects))
-	for _, o := range s.Objects {
-		objects = append(objects, store.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID})
-	}
-	return objects
-}
-
-// subtract is what of the old world the next snapshot leaves in force. What it removes is
-// gone now, so that it stays dead should it come back before the store can be written.
-func subtract(old *decide.World, next *model.Snapshot, now time.Time) *decide.World {
-	w := &decide.World{Snapshot: old.Only(next), Gone: make(map[string]time.Time, len(old.Gone))}
-	for uid, at := range old.Gone {
-		w.Gone[uid] = at
-	}
-	remaining := make(map[string]bool, len(next.Objects))
-	for _, o := range next.Objects {
-		remaining[o.UID] = true
-	}
-	for _, o := range old.Objects {
-		if !remaining[o.UID] {
-			w.Gone[o.UID] = now
-		}
-	}
-	return w
 }
 
 // UseKeys signs and verifies tokens with another state of the same keyring from the next

@@ -55,11 +55,26 @@ type OrganizationSpec struct {
 	// Ceilings on the life of tokens; applications may only shorten them.
 	// +optional
 	Tokens *TokenCeilings `json:"tokens,omitempty"`
+	// What becomes of a request to delete this Organization while ApiApplications or Roles are
+	// accepted by it. Protect refuses it: what was issued is bound to the object, and making it
+	// anew does not bring it back. Delete lets it go. Deleting the namespace deletes it either
+	// way. Default: Protect.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
+	// +optional
+	DeletionPolicy string `json:"deletionPolicy,omitempty"`
 	// Stops everything of this Organization, at once and until it is lifted: nothing is
 	// issued and its tokens are refused. Default: false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
+
+// The values of OrganizationSpec.DeletionPolicy. Whatever is not Delete protects.
+const (
+	DeletionProtect = "Protect"
+	DeletionDelete  = "Delete"
+)
 
 // AllowedNamespaces says, for each kind, which namespaces may attach.
 type AllowedNamespaces struct {

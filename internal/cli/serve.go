@@ -144,6 +144,8 @@ type source interface {
 	Run(ctx context.Context) error
 	// Ready is nil once something was published; else it says what is missing.
 	Ready() error
+	// Adopt takes the IDs that objects go by, and has everything judged again.
+	Adopt(ids map[string]string)
 }
 
 // installation is what every part of a running server shares.
@@ -162,6 +164,8 @@ type installation struct {
 	served   atomic.Pointer[model.Snapshot] // what was published last
 	phase    atomic.Value                   // what the start waits for
 	prepared atomic.Bool                    // server and source are there
+	// adoptions is the last one that the source was told of.
+	adoptions int64
 }
 
 func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error {
@@ -215,7 +219,10 @@ func (in *installation) prepare(ctx context.Context) error {
 	if cluster != nil {
 		in.source = in.cluster(cluster)
 	} else {
-		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}}
+		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}, adoptions: make(chan map[string]string, 1)}
+	}
+	if in.adoptions, err = in.readAdoptions(ctx); err != nil {
+		return err
 	}
 	in.prepared.Store(true)
 	return nil
@@ -244,6 +251,7 @@ func (in *installation) run(ctx context.Context, public, ops net.Listener) error
 		parts.Go(func() error { return in.server.Run(ctx) })
 		parts.Go(func() error { return in.source.Run(ctx) })
 		parts.Go(func() error { return in.followKeys(ctx) })
+		parts.Go(func() error { return in.followAdoptions(ctx) })
 		parts.Go(func() error { return in.servePublic(ctx, public) })
 		return in.greet(ctx, public.Addr())
 	})

@@ -74,7 +74,7 @@ func (t *tenancy) judgeApplications(objects []*v1alpha1.ApiApplication) []*appli
 
 // application reads one ApiApplication, rule by rule.
 func (t *tenancy) application(o *v1alpha1.ApiApplication, r *Report) *model.Application {
-	app := &model.Application{UID: string(o.UID), Namespace: o.Namespace, Name: o.Name, Type: o.Spec.Type, Suspended: o.Spec.Suspend}
+	app := &model.Application{UID: t.id(o.UID), Namespace: o.Namespace, Name: o.Name, Type: o.Spec.Type, Suspended: o.Spec.Suspend}
 	r.Suspended = o.Spec.Suspend
 	applicationType(o, r)
 	app.ClientID = t.clientID(o, r)

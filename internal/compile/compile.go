@@ -63,7 +63,7 @@ func (c *Compiler) Compile(in Input) Result {
 	others = keep(c.others, others)
 	stale, fresh = append(stale, c.others...), append(fresh, others...)
 	c.others = others
-	c.finish(stale, fresh)
+	c.finish(stale, fresh, len(changed.uids) == 0)
 	return Result{Snapshot: c.snapshot, Reports: c.reports}
 }
 
@@ -80,7 +80,7 @@ func (c *Compiler) begin(in *Input) {
 // judgeProviders judges the ways to sign in. Those that did not change stay the same
 // values, by which tenants tell.
 func (c *Compiler) judgeProviders(in *Input) []*Report {
-	served, reports := judgeProviders(in.Providers, in.SystemNamespace)
+	served, reports := judgeProviders(in.Providers, in.SystemNamespace, &c.facts)
 	for i, p := range served {
 		for _, known := range c.providers {
 			if reflect.DeepEqual(p, known) {
@@ -173,8 +173,9 @@ func (c *Compiler) judgeTenants(groups map[types.NamespacedName]*group, changed 
 	return stale, fresh
 }
 
-// finish puts reports and snapshot together.
-func (c *Compiler) finish(stale, fresh []*Report) {
+// finish puts reports and snapshot together. The last one stays if it says the same and
+// the objects go by the same IDs.
+func (c *Compiler) finish(stale, fresh []*Report, sameIDs bool) {
 	c.reports = replace(c.reports, stale, fresh)
 	var served []*model.Organization
 	digests := []string{digest(nil, c.others)}
@@ -185,7 +186,7 @@ func (c *Compiler) finish(stale, fresh []*Report) {
 		}
 	}
 	combined := digestAll(digests, c.providers)
-	if c.snapshot != nil && c.snapshot.Digest == combined {
+	if c.snapshot != nil && c.snapshot.Digest == combined && sameIDs {
 		return
 	}
 	var known []model.ObjectID
@@ -193,6 +194,7 @@ func (c *Compiler) finish(stale, fresh []*Report) {
 		known = c.snapshot.Objects
 	}
 	c.snapshot = model.NewSnapshot(combined, served, c.providers, objects(known, c.reports))
+	c.snapshot.Adopted = c.facts.ids
 }
 
 // objects lists what the reports are about, each once; the known list if it still is that.

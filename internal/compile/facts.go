@@ -16,6 +16,7 @@ type facts struct {
 	secrets    map[types.NamespacedName]Secret
 	outputs    map[types.NamespacedName]Output
 	audiences  map[string]model.ObjectID // whose each one is
+	ids        map[string]string         // by UID, of those that are not their own
 	issuer     string
 	dev        bool
 	assume     bool // that output Secrets are there
@@ -28,10 +29,11 @@ type asked struct {
 	namespaces map[string]bool
 	secrets    map[types.NamespacedName]bool // input and output: they share their names
 	audiences  map[string]bool
+	uids       map[string]bool // only of what changed: everybody asks for those of their members
 }
 
 func newAsked() asked {
-	return asked{map[string]bool{}, map[types.NamespacedName]bool{}, map[string]bool{}}
+	return asked{map[string]bool{}, map[types.NamespacedName]bool{}, map[string]bool{}, map[string]bool{}}
 }
 
 // touches reports whether anything that was asked for is among what changed.
@@ -69,6 +71,10 @@ func (f *facts) update(in *Input) (changed asked) {
 		outputs := index(in.Outputs)
 		difference(f.outputs, outputs, sameVersion, changed.secrets)
 		f.outputs = outputs
+	}
+	if ids := adopted(in); len(ids)+len(f.ids) > 0 {
+		difference(f.ids, ids, func(a, b string) bool { return a == b }, changed.uids)
+		f.ids = ids
 	}
 	f.issuer, f.dev, f.assume = in.Issuer, in.Dev, in.AssumeOutputs
 	return changed

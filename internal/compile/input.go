@@ -17,6 +17,10 @@ type Input struct {
 	Outputs    []Output    // those labelled `output`, and those known to stand in their way
 	Namespaces []Namespace // every namespace that can be read
 
+	// Adopted says under which ID an object goes on, by its UID: that of the first object of
+	// its name, which an administrator had it be. Every other object's ID is its UID.
+	Adopted map[string]string
+
 	// SystemNamespace holds the installation-wide AuthProviders.
 	SystemNamespace string
 	// AnySlug admits every slug without a grant by its Namespace (standalone mode).

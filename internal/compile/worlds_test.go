@@ -277,5 +277,34 @@ func drawInput(t *rapid.T) compile.Input {
 	for range rapid.IntRange(0, 3).Draw(t, "namespaces") {
 		in.Namespaces = append(in.Namespaces, drawNamespace(t))
 	}
+	if rapid.IntRange(0, 2).Draw(t, "some were adopted") == 0 {
+		in.Adopted = drawAdopted(t, in)
+	}
 	return in
+}
+
+// drawAdopted has objects go on as another one: one that is gone, one that is there, or one
+// that others go on as, too.
+func drawAdopted(t *rapid.T, in compile.Input) map[string]string {
+	uids := []string{"gone-1", "gone-2", ""}
+	for _, o := range in.Organizations {
+		if o != nil {
+			uids = append(uids, string(o.UID))
+		}
+	}
+	for _, o := range in.Applications {
+		if o != nil {
+			uids = append(uids, string(o.UID))
+		}
+	}
+	for _, o := range in.Providers {
+		if o != nil {
+			uids = append(uids, string(o.UID))
+		}
+	}
+	adopted := map[string]string{}
+	for range rapid.IntRange(0, 4).Draw(t, "adopted") {
+		adopted[pick(t, uids, "heir")] = pick(t, uids, "id")
+	}
+	return adopted
 }

@@ -17,12 +17,14 @@ func (s *Snapshot) Only(next *Snapshot) *Snapshot {
 			kept = append(kept, o.only(n))
 		}
 	}
-	left := make(map[ObjectID]bool, len(next.Objects))
+	remain := make(map[ObjectID]bool, len(next.Objects))
 	for _, o := range next.Objects {
-		left[o] = true
+		remain[o] = true
 	}
-	objects := slices.DeleteFunc(slices.Clone(s.Objects), func(o ObjectID) bool { return !left[o] })
-	return NewSnapshot(s.Digest+"-"+next.Digest, kept, sameProviders(s.Providers, next.Providers), objects)
+	objects := slices.DeleteFunc(slices.Clone(s.Objects), func(o ObjectID) bool { return !remain[o] })
+	left := NewSnapshot(s.Digest+"-"+next.Digest, kept, sameProviders(s.Providers, next.Providers), objects)
+	left.Adopted = s.Adopted
+	return left
 }
 
 func (o *Organization) only(next *Organization) *Organization {

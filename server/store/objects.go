@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	selectObjects = `SELECT uid, kind, namespace, name, present, gone_at FROM objects`
+	selectObjects = `SELECT uid, kind, namespace, name, present, gone_at, organization_id FROM objects`
 
 	selectObject = selectObjects + ` WHERE uid = $1`
 
-	insertObject = `INSERT INTO objects (uid, kind, namespace, name, present, gone_at) VALUES ($1, $2, $3, $4, $5, $6)
+	insertObject = `INSERT INTO objects (uid, kind, namespace, name, present, gone_at, organization_id) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (uid) DO UPDATE SET kind = excluded.kind, namespace = excluded.namespace, name = excluded.name,
-		present = excluded.present, gone_at = excluded.gone_at`
+		present = excluded.present, gone_at = excluded.gone_at, organization_id = excluded.organization_id`
 
 	insertKey  = `INSERT INTO keys (fingerprint) VALUES ($1) ON CONFLICT (fingerprint) DO NOTHING`
 	selectKeys = `SELECT fingerprint FROM keys ORDER BY fingerprint`
@@ -102,6 +102,9 @@ func (m *objectMemory) changed(present []Object, now time.Time) []remembered {
 		seen[o.UID] = true
 		was, known := m.known[o.UID]
 		o.GoneAt = was.GoneAt
+		if o.OrganizationID == "" { // not served now: what it was last
+			o.OrganizationID = was.OrganizationID
+		}
 		if known && !was.present {
 			o.GoneAt = moment(millis(now))
 		}
@@ -120,7 +123,7 @@ func (m *objectMemory) changed(present []Object, now time.Time) []remembered {
 
 func (t *tx) rememberObjects(changed []remembered) error {
 	for _, o := range changed {
-		_, err := t.exec(insertObject, o.UID, o.Kind, o.Namespace, o.Name, number(o.present), millis(o.GoneAt))
+		_, err := t.exec(insertObject, o.UID, o.Kind, o.Namespace, o.Name, number(o.present), millis(o.GoneAt), o.OrganizationID)
 		if err != nil {
 			return err
 		}
@@ -130,7 +133,7 @@ func (t *tx) rememberObjects(changed []remembered) error {
 
 func scanObject(s scanner) (o remembered, err error) {
 	var gone int64
-	err = s.Scan(&o.UID, &o.Kind, &o.Namespace, &o.Name, &o.present, &gone)
+	err = s.Scan(&o.UID, &o.Kind, &o.Namespace, &o.Name, &o.present, &gone, &o.OrganizationID)
 	o.GoneAt = moment(gone)
 	return o, err
 }

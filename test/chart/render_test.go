@@ -113,7 +113,7 @@ func objects(t *testing.T, manifests string) map[string]any {
 
 // The chart can read no files outside itself, so it has copies.
 func TestTheCopiesInTheChartAreThoseOfConfig(t *testing.T) {
-	for dir, pattern := range map[string]string{"crd": "auth.gatehouse.dev_*.yaml", "rbac": "*role.yaml"} {
+	for dir, pattern := range map[string]string{"crd": "auth.gatehouse.dev_*.yaml", "rbac": "*role.yaml", "admission": "protect_*.yaml"} {
 		sources, err := filepath.Glob(filepath.Join(root, "config", dir, pattern))
 		if err != nil {
 			t.Fatal(err)

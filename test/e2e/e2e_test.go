@@ -71,6 +71,7 @@ func TestDeclaredWithKubectlServedToAnyClient(t *testing.T) {
 			}
 		})
 	}
+	t.Run("what was made anew goes on once it is adopted", h.madeAnew)
 }
 
 // refusals are the ways to take back what a token may do.
@@ -125,8 +126,11 @@ var refusals = []struct {
 		forGood: true,
 	},
 	{
-		name:    "deleting the Organization",
-		act:     atOnce(func(h *house) { h.kubectl("delete", "-n", "acme", "organization/acme") }),
+		name: "deleting the Organization",
+		act: atOnce(func(h *house) {
+			h.patch("organization/acme", `{"spec":{"deletionPolicy":"Delete"}}`)
+			h.kubectl("delete", "-n", "acme", "organization/acme")
+		}),
 		restore: (*house).applySamples,
 		forGood: true,
 	},
