@@ -136,6 +136,17 @@ func (p *Process) RSS() (float64, error) {
 	return float64(pages*os.Getpagesize()) / (1 << 20), err
 }
 
+// PeakRSS returns the most that was resident at one time since the start, in MiB.
+func (p *Process) PeakRSS() (float64, error) {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kibibytes, err := strconv.Atoi(strings.Fields(rest + " kB")[0])
+	return float64(kibibytes) / 1024, err
+}
+
 // Build builds Gatehouse into dir with the linker flags of a release, and returns its path.
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "gatehouse")
