@@ -16,6 +16,7 @@ ETCD_VERSION       := $(call version,etcd,go.etcd.io/etcd/server/v3)
 CONTROLLER_GEN     := $(BIN)/controller-gen-$(call version,controller-gen,sigs.k8s.io/controller-tools)
 GOLANGCI_LINT      := $(BIN)/golangci-lint-$(call version,lint,github.com/golangci/golangci-lint/v2)
 KUBERNETES         := $(BIN)/kubernetes-$(KUBERNETES_VERSION)
+KUBERNETES_PARTS   := $(addprefix $(KUBERNETES)/,kube-apiserver kube-controller-manager kubectl)
 ETCD               := $(KUBERNETES)/etcd-$(ETCD_VERSION)
 HELM               := $(BIN)/helm-$(call version,helm,helm.sh/helm/v4)
 HELM_3             := $(BIN)/helm-$(call version,helm,helm.sh/helm/v3)
@@ -122,7 +123,7 @@ generate: $(CONTROLLER_GEN) ## Regenerate deep copies, CRDs and RBAC from the Go
 tools: envtest helm programs $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build or install everything that the other targets need.
 
 .PHONY: envtest
-envtest: $(KUBERNETES)/kube-apiserver $(ETCD) ## Build kube-apiserver, kubectl and etcd for the tests.
+envtest: $(KUBERNETES_PARTS) $(ETCD) ## Build kube-apiserver, kube-controller-manager, kubectl and etcd for the tests.
 
 .PHONY: helm
 helm: $(HELM) $(HELM_3) ## Build both living versions of Helm for the tests.
@@ -145,13 +146,12 @@ help: ## List the targets.
 # leaves nothing that looks finished. Its version is in its path: it is never out of date.
 
 K8S_X := k8s.io/component-base/version
-$(KUBERNETES)/kube-apiserver:
-	@echo 'building kube-apiserver and kubectl $(KUBERNETES_VERSION): some minutes, once'
-	@mkdir -p $(KUBERNETES)/.new
+$(KUBERNETES_PARTS): $(KUBERNETES)/%:
+	@echo 'building $* $(KUBERNETES_VERSION): some minutes, once'
+	@mkdir -p $(KUBERNETES)
 	@cd hack/tools/kubernetes && CGO_ENABLED=0 go build -trimpath \
 	  -ldflags '-s -w -X $(K8S_X).gitVersion=$(KUBERNETES_VERSION) -X $(K8S_X).gitMajor=1 -X $(K8S_X).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))' \
-	  -o $(KUBERNETES)/.new/ k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl
-	@mv $(KUBERNETES)/.new/kubectl $(KUBERNETES)/.new/kube-apiserver $(KUBERNETES)/ && touch $(KUBERNETES)/kube-apiserver
+	  -o $@.new k8s.io/kubernetes/cmd/$* && mv $@.new $@ && touch $@
 
 $(ETCD):
 	@echo 'building etcd $(ETCD_VERSION), once'
