@@ -174,7 +174,7 @@ func (c *Cluster) managerOptions() ctrl.Options {
 		Logger:  c.Log.V(1),
 		Metrics: metricsserver.Options{BindAddress: "0"}, // served on the operations port
 		Cache: cache.Options{
-			DefaultTransform:             cache.TransformStripManagedFields(),
+			DefaultTransform:             newTransform(),
 			DefaultUnsafeDisableDeepCopy: &sharedReads,
 			DefaultWatchErrorHandler:     c.watchFailed,
 			ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {
