@@ -118,7 +118,7 @@ func (c *Cluster) follow(ctx context.Context) error {
 		return err
 	}
 	c.progress.set("the cluster's declarations are being read")
-	mgr, err := ctrl.NewManager(c.Config, c.managerOptions())
+	mgr, err := ctrl.NewManager(c.reconnecting(), c.managerOptions())
 	if err != nil {
 		return fmt.Errorf("make manager: %w", err)
 	}
