@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/test/incluster"
 	"github.com/gatehouse-dev/gatehouse/test/localkube"
 	"github.com/gatehouse-dev/gatehouse/test/process"
 )
@@ -36,7 +37,7 @@ type heldRole struct{ namespace, name, clientID string }
 
 var (
 	smallRole = heldRole{"acme", "developer", "acme.ci"}
-	largeRole = heldRole{"org-0", "held", "org-0.org-0.held"}
+	largeRole = heldRole{incluster.HeldNamespace, incluster.HeldRole, incluster.HeldClientID}
 )
 
 // measureCluster runs Gatehouse against a real kube-apiserver and measures how long a

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/compile/compiletest"
+	"github.com/gatehouse-dev/gatehouse/test/incluster"
 )
 
 const (
@@ -58,6 +59,9 @@ func (s *scale) measureEmpty(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
 	rss, _, err := s.memory()
 	if err != nil {
 		return err
@@ -70,11 +74,11 @@ func (s *scale) measureEmpty(ctx context.Context) error {
 // measureFirstStart declares the world and starts: everything gets its status.
 func (s *scale) measureFirstStart(ctx context.Context) error {
 	began := time.Now()
-	n, err := s.declare(ctx)
+	n, err := s.Declare(ctx, compiletest.Large)
 	if err != nil {
 		return err
 	}
-	row(fmt.Sprintf("the API server takes %d objects from %d writers", n, loaders), "–", rounded(time.Since(began)).String())
+	row(fmt.Sprintf("the API server takes %d objects from %d writers", n, incluster.Writers), "–", rounded(time.Since(began)).String())
 	arrived, err := s.awaitReady(ctx, compiletest.Large.Applications+1, nil)
 	if err != nil {
 		return err
@@ -92,11 +96,11 @@ func (s *scale) measureFirstStart(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	_, peak, err := s.memory()
+	rss, peak, err := s.memory()
 	if err != nil {
 		return err
 	}
-	row("first start with them: resident memory at its peak", "–", fmt.Sprintf("%.0f MiB", peak))
+	row("first start with them: resident memory at rest; at its peak", "150 MiB; –", fmt.Sprintf("%.0f MiB; %.0f MiB", rss, peak))
 	row("first start with them: API calls", "–", s.calls())
 	return s.stop()
 }
@@ -123,7 +127,7 @@ func (s *scale) measureRestart(ctx context.Context) error {
 // measureChanges: one change at a time, from the API server's answer to the first answer
 // of Gatehouse that shows it.
 func (s *scale) measureChanges(ctx context.Context) error {
-	roles, err := s.world().changeRole(ctx, s.admin, largeRole)
+	roles, err := s.world().changeRole(ctx, s.Admin, largeRole)
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,8 @@ const (
 	SystemNamespace = "gatehouse-system"
 	// ServiceAccount is the user that Gatehouse is to the API server.
 	ServiceAccount = "system:serviceaccount:" + SystemNamespace + ":gatehouse"
-	// writers is how many objects Create writes at the same time.
-	writers = 32
+	// Writers is how many objects Create writes at the same time.
+	Writers = 32
 )
 
 // Cluster is a Kubernetes API in which everything of config/default is installed but the
@@ -182,7 +182,7 @@ func (c *Cluster) Create(ctx context.Context, n int, object func(i int) client.O
 	defer cancel(nil)
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range writers {
+	for range Writers {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				if err := c.Admin.Create(ctx, object(i)); err != nil {
