@@ -151,17 +151,20 @@ func (c *Cluster) Run(ctx context.Context, name string) (*Replica, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	r := &Replica{Name: name, Ready: "http://" + ops + "/readyz", Metrics: "http://" + ops + "/metrics", Data: filepath.Join(c.dir, name)}
+	r := &Replica{Name: name, Ready: "http://" + ops + "/readyz", Metrics: "http://" + ops + "/metrics", Data: filepath.Join(c.dir, "data-"+name)}
 	// Requests name the program by its file.
 	program := filepath.Join(c.dir, "bin-"+name)
 	if err := os.Symlink(c.binary, program); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}
-	var err error
-	r.Process, err = process.Start(ctx, "http://"+listen, r.Ready, "env", "KUBECONFIG="+c.kubeconfig, program, "serve",
+	p, err := process.Start(ctx, "http://"+listen, r.Ready, "env", "KUBECONFIG="+c.kubeconfig, program, "serve",
 		"--issuer", "https://auth.example.com", "--rate-limit-scale", "0", "--system-namespace", SystemNamespace,
 		"--data-dir", r.Data, "--listen", listen, "--ops-listen", ops)
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	r.Process = p
+	return r, nil
 }
 
 // Asked returns the requests of a Replica since it first ran.

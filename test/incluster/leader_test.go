@@ -74,7 +74,7 @@ func (c *Cluster) shareKeyring(t *testing.T, from *Replica, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := filepath.Join(c.dir, to)
+	data := filepath.Join(c.dir, "data-"+to)
 	if err := errors.Join(os.MkdirAll(data, 0o700), os.WriteFile(filepath.Join(data, "keyring.json"), content, 0o600)); err != nil {
 		t.Fatal(err)
 	}

@@ -76,4 +76,25 @@ func TestASettledWorldOfAThousandObjectsWritesNothingForAMinute(t *testing.T) {
 		}
 	}
 	t.Logf("requests of a settled minute:\n%s", byUserAndVerb(minute))
+	c.startsWithoutAWrite(t, r)
+}
+
+// startsWithoutAWrite ends a replica and starts it again: there is nothing to say anew.
+func (c *Cluster) startsWithoutAWrite(t *testing.T, r *Replica) {
+	t.Helper()
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	restarted := time.Now()
+	r = c.run(t, r.Name)
+	c.settle(t, r)
+	asked, err := c.Asked(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked = after(asked, restarted)
+	if wrote := writes(asked); len(wrote) > 0 {
+		t.Errorf("a start on a settled world wrote:\n%s", byUserAndVerb(wrote))
+	}
+	t.Logf("requests of a start:\n%s", byUserAndVerb(asked))
 }

@@ -70,7 +70,7 @@ func Start(ctx context.Context, url, ready string, name string, args ...string) 
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if answer, err := http.Get(ready); err == nil {
 			answer.Body.Close()
@@ -80,7 +80,7 @@ func Start(ctx context.Context, url, ready string, name string, args ...string) 
 		}
 		if time.Now().After(deadline) {
 			_ = p.Stop()
-			return nil, fmt.Errorf("%s is not ready after 30 s:\n%s", name, p.Printed)
+			return nil, fmt.Errorf("%s is not ready after a minute:\n%s", name, p.Printed)
 		}
 		time.Sleep(time.Millisecond)
 	}
