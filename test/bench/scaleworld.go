@@ -30,6 +30,7 @@ type scale struct {
 	dir       string
 	gatehouse *incluster.Replica // nil: none runs
 	started   time.Time
+	ready     time.Time
 	asked     []localkube.Event // by Gatehouse, from its start until it had settled
 }
 
@@ -58,7 +59,8 @@ func (s *scale) start(ctx context.Context) (time.Duration, error) {
 	s.started = time.Now()
 	var err error
 	s.gatehouse, err = s.Run(ctx, "gatehouse")
-	return time.Since(s.started), err
+	s.ready = time.Now()
+	return s.ready.Sub(s.started), err
 }
 
 func (s *scale) stop() error {
@@ -80,7 +82,7 @@ func (s *scale) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		last := s.started
+		last := s.ready
 		s.asked = s.asked[:0]
 		for _, e := range asked {
 			if e.Time.Before(s.started) || e.Stage == localkube.StageComplete && e.Verb == "watch" {
