@@ -102,6 +102,11 @@ func (s *scale) measureFirstStart(ctx context.Context) error {
 	}
 	row("first start with them: resident memory at rest; at its peak", "150 MiB; –", fmt.Sprintf("%.0f MiB; %.0f MiB", rss, peak))
 	row("first start with them: API calls", "–", s.calls())
+	used, err := s.gatehouse.CPU()
+	if err != nil {
+		return err
+	}
+	row("first start with them: CPU time of Gatehouse", "–", rounded(used).String())
 	return s.stop()
 }
 
