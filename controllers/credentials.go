@@ -43,9 +43,11 @@ type credentialsWriter struct {
 	log    logr.Logger
 	work   worklist
 
-	mu     sync.Mutex
-	wanted map[model.ObjectID]wanted
-	made   map[types.NamespacedName]time.Time // Secrets that were made, and when
+	mu       sync.Mutex
+	judged   []*compile.Report // what is wanted follows from
+	wanted   map[model.ObjectID]wanted
+	cleaning map[model.ObjectID]bool            // who has Secrets that are to go
+	made     map[types.NamespacedName]time.Time // Secrets that were made, and when
 }
 
 // wanted is the last word on one application.
@@ -60,7 +62,7 @@ func newCredentialsWriter(c client.Client, w *world, recorder events.EventRecord
 		client: c, world: w, keeper: output.NewKeeper(rand.Reader, o.DigestKey), events: recorder,
 		clock: o.Clock, log: o.Log.WithName("credentials"),
 		work:   worklist{clock: o.Clock, workers: credentialsWorkers, soonest: time.Second, latest: 5 * time.Minute},
-		wanted: map[model.ObjectID]wanted{}, made: map[types.NamespacedName]time.Time{},
+		wanted: map[model.ObjectID]wanted{}, cleaning: map[model.ObjectID]bool{}, made: map[types.NamespacedName]time.Time{},
 	}
 }
 
@@ -74,25 +76,48 @@ func (c *credentialsWriter) replace(result compile.Result, outputs []compile.Out
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	next := map[model.ObjectID]wanted{}
-	for _, r := range result.Reports {
+	changes(c.judged, result.Reports, c.forget, func(r *compile.Report) {
 		if r.Output == nil {
-			continue
+			c.forget(r)
+			return
 		}
 		known, judged := c.wanted[r.Object]
-		w := wanted{report: r, stale: output.Stale(r, owned[r.Object.UID])}
-		w.lost = r.Output.Version == "" && !r.Output.Foreign && c.hadSecret(r, known, judged)
-		next[r.Object] = w
-		if known.report != r || len(w.stale) > 0 {
-			c.work.add(r.Object)
+		w := wanted{report: r, lost: r.Output.Version == "" && !r.Output.Foreign && c.hadSecret(r, known, judged)}
+		c.wanted[r.Object] = w
+		c.work.add(r.Object)
+	})
+	c.judged = result.Reports
+	c.replaceStale(owned)
+}
+
+// forget drops an application that wants nothing any more; c.mu is held.
+func (c *credentialsWriter) forget(r *compile.Report) {
+	if _, exists := c.wanted[r.Object]; exists {
+		delete(c.wanted, r.Object)
+		c.keeper.Forget(r.Object.UID)
+	}
+}
+
+// replaceStale notes which Secrets are to go, of those that each application owns by its
+// UID; c.mu is held.
+func (c *credentialsWriter) replaceStale(owned map[string][]compile.Output) {
+	for id := range c.cleaning {
+		if w, exists := c.wanted[id]; exists {
+			w.stale = nil
+			c.wanted[id] = w
 		}
 	}
-	for id := range c.wanted {
-		if _, exists := next[id]; !exists {
-			c.keeper.Forget(id.UID)
+	clear(c.cleaning)
+	for _, r := range c.judged {
+		stale := output.Stale(r, owned[r.Object.UID])
+		if len(stale) == 0 {
+			continue
 		}
+		w := c.wanted[r.Object]
+		w.stale = stale
+		c.wanted[r.Object], c.cleaning[r.Object] = w, true
+		c.work.add(r.Object)
 	}
-	c.wanted = next
 }
 
 // hadSecret reports whether the Secret that an application lacks was there before: as it was

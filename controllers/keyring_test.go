@@ -178,8 +178,8 @@ func content(data string) func(*corev1.Secret) {
 	return func(s *corev1.Secret) { s.Data = map[string][]byte{keyring.FileName: []byte(data)} }
 }
 
-// holds waits until the Secret has exactly these keys.
-func (b *bench) holds(want string) {
+// keeps waits until the Secret has exactly these keys.
+func (b *bench) keeps(want string) {
 	b.t.Helper()
 	b.eventually("put right", func() error {
 		s, err := b.keyring()
@@ -216,7 +216,7 @@ func TestOfManyThatMakeTheKeyringAtOnceAllUseOne(t *testing.T) {
 		t.Errorf("%d keyrings are in use", len(seen))
 	}
 	for k := range seen {
-		b.holds(k)
+		b.keeps(k)
 	}
 }
 

@@ -125,7 +125,7 @@ func (c *Cluster) follow(ctx context.Context) error {
 		return err
 	}
 	c.progress.set("the cluster's declarations are being read")
-	mgr, err := ctrl.NewManager(c.Config, c.managerOptions())
+	mgr, err := ctrl.NewManager(c.reconnecting(), c.managerOptions())
 	if err != nil {
 		return fmt.Errorf("make manager: %w", err)
 	}
@@ -186,7 +186,7 @@ func (c *Cluster) managerOptions() ctrl.Options {
 		Logger:  c.Log.V(1),
 		Metrics: metricsserver.Options{BindAddress: "0"}, // served on the operations port
 		Cache: cache.Options{
-			DefaultTransform:             cache.TransformStripManagedFields(),
+			DefaultTransform:             newTransform(),
 			DefaultUnsafeDisableDeepCopy: &sharedReads,
 			DefaultWatchErrorHandler:     c.watchFailed,
 			ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {

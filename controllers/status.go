@@ -41,8 +41,10 @@ type statusWriter struct {
 
 	mu       sync.Mutex
 	verdicts map[model.ObjectID]verdict
-	served   map[model.ObjectID]*compile.Report // as of the last Publish that succeeded
-	written  map[model.ObjectID]written         // while leading
+	judged   []*compile.Report          // what the verdicts are on
+	served   []*compile.Report          // as of the last Publish that succeeded
+	refused  map[model.ObjectID]bool    // whose verdict is that the store refused them
+	written  map[model.ObjectID]written // while leading
 }
 
 // verdict is what Compile found and what became of publishing it.
@@ -62,7 +64,7 @@ func newStatusWriter(c client.Client, w *world, o Options) *statusWriter {
 	return &statusWriter{
 		client: c, world: w, owner: "gatehouse-" + o.Installation, clock: o.Clock, log: o.Log.WithName("status"),
 		work:     worklist{clock: o.Clock, workers: statusWorkers, soonest: 100 * time.Millisecond, latest: 30 * time.Second},
-		verdicts: map[model.ObjectID]verdict{}, served: map[model.ObjectID]*compile.Report{},
+		verdicts: map[model.ObjectID]verdict{},
 	}
 }
 
@@ -71,30 +73,40 @@ func newStatusWriter(c client.Client, w *world, o Options) *statusWriter {
 func (s *statusWriter) replace(result compile.Result, failed error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := make(map[model.ObjectID]verdict, len(result.Reports))
-	served := make(map[model.ObjectID]*compile.Report, len(result.Reports))
-	for _, r := range result.Reports {
-		v := verdict{r, compile.Programmed{Reason: v1alpha1.ReasonProgrammed}}
-		if failed != nil && s.served[r.Object] != r {
-			v.programmed = compile.Programmed{
-				Reason:  v1alpha1.ReasonStorageError,
-				Message: "The store refused a write, so this is not served yet; it is tried again. The server's log has the cause.",
-			}
-		}
-		next[r.Object], served[r.Object] = v, r
-		if s.verdicts[r.Object] != v {
-			s.work.add(r.Object)
-		}
-	}
-	s.verdicts = next
+	changes(s.judged, result.Reports, func(gone *compile.Report) {
+		delete(s.verdicts, gone.Object)
+		delete(s.written, gone.Object)
+	}, func(fresh *compile.Report) {
+		s.say(verdict{fresh, compile.Programmed{Reason: v1alpha1.ReasonProgrammed}})
+	})
+	s.judged = result.Reports
+	before, refused := s.refused, map[model.ObjectID]bool{}
 	if failed == nil {
-		s.served = served
+		s.served = result.Reports
 	}
-	for id := range s.written {
-		if _, exists := next[id]; !exists {
-			delete(s.written, id)
+	changes(s.served, result.Reports, func(*compile.Report) {}, func(unserved *compile.Report) {
+		refused[unserved.Object] = true
+		s.say(verdict{unserved, compile.Programmed{
+			Reason:  v1alpha1.ReasonStorageError,
+			Message: "The store refused a write, so this is not served yet; it is tried again. The server's log has the cause.",
+		}})
+	})
+	for id := range before {
+		if v, judged := s.verdicts[id]; judged && !refused[id] {
+			s.say(verdict{v.report, compile.Programmed{Reason: v1alpha1.ReasonProgrammed}})
 		}
 	}
+	s.refused = refused
+}
+
+// say keeps a verdict; s.mu is held.
+func (s *statusWriter) say(v verdict) {
+	id := v.report.Object
+	if s.verdicts[id] == v {
+		return
+	}
+	s.verdicts[id] = v
+	s.work.add(id)
 }
 
 // wake looks at one object again: it changed in something that is not its declaration.
@@ -146,7 +158,11 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 		base = last.status // the cache may not have our own write yet
 	}
 	stamp(want.conditions, base.conditions, now)
-	if stored.equal(want) || last.same(want, stored.version) {
+	if stored.equal(want) {
+		s.arrived(id, stored.version)
+		return v.nextBound(now), nil
+	}
+	if last.same(want, stored.version) {
 		return v.nextBound(now), nil
 	}
 	if wait := last.at.Add(countsEvery).Sub(now); wait > 0 && last.status.differsInCountsOnly(want) {
@@ -160,6 +176,16 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 	defer s.mu.Unlock()
 	s.written[id] = written{want, stored.version, version, now}
 	return v.nextBound(now), nil
+}
+
+// arrived forgets what was applied, which would cost the memory of a second status for each
+// object: the cache has it now. An Organization's is kept, to coalesce its counts.
+func (s *statusWriter) arrived(id model.ObjectID, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id.Kind != kindOrganization && s.written[id].now == version {
+		delete(s.written, id)
+	}
 }
 
 // apply writes the status and returns the object's new version; none if the object is no

@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -151,26 +149,27 @@ type source interface {
 // installation is what every part of a running server shares.
 type installation struct {
 	serveOptions
-	db       *store.DB
-	keys     *keyring.Keyring
-	keeper   *controllers.KeyringKeeper // of the Secret of the keys; nil: they are in a file
-	server   *server.Server
-	source   source
-	cert     *certificate // of the public endpoints; nil: they are in the clear
-	log      *slog.Logger
-	registry *prometheus.Registry
-	out      io.Writer
-	declared atomic.Pointer[manifest.Set]   // what the files say now; nil in a cluster
-	served   atomic.Pointer[model.Snapshot] // what was published last
-	phase    atomic.Value                   // what the start waits for
-	prepared atomic.Bool                    // server and source are there
+	db        *store.DB
+	keys      *keyring.Keyring
+	keeper    *controllers.KeyringKeeper // of the Secret of the keys; nil: they are in a file
+	server    *server.Server
+	source    source
+	cert      *certificate // of the public endpoints; nil: they are in the clear
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	out       io.Writer
+	collector *collector
+	declared  atomic.Pointer[manifest.Set]   // what the files say now; nil in a cluster
+	served    atomic.Pointer[model.Snapshot] // what was published last
+	phase     atomic.Value                   // what the start waits for
+	prepared  atomic.Bool                    // server and source are there
 	// adoptions is the last one that the source was told of.
 	adoptions int64
 }
 
 func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error {
 	in := &installation{serveOptions: o, out: stdout, log: logger(stderr, o), registry: prometheus.NewRegistry()}
-	spareCollector()
+	in.collector = newCollector()
 	in.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	if in.cert, err = in.certificate(); err != nil {
@@ -252,6 +251,7 @@ func (in *installation) run(ctx context.Context, public, ops net.Listener) error
 		parts.Go(func() error { return in.source.Run(ctx) })
 		parts.Go(func() error { return in.followKeys(ctx) })
 		parts.Go(func() error { return in.followAdoptions(ctx) })
+		parts.Go(func() error { in.collector.follow(ctx); return nil })
 		parts.Go(func() error { return in.servePublic(ctx, public) })
 		return in.greet(ctx, public.Addr())
 	})
@@ -307,16 +307,4 @@ func logger(w io.Writer, o serveOptions) *slog.Logger {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
-}
-
-// heapGrowth is how much the heap may grow, in percent, between collections. What lives
-// long is small here and what a request makes is short-lived, so a few megabytes more
-// spare half of the collector's work.
-const heapGrowth = 200
-
-// spareCollector sets heapGrowth unless the environment has a wish of its own.
-func spareCollector() {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
 }

@@ -2,8 +2,8 @@ package store
 
 import (
 	"context"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -27,6 +27,7 @@ type objectMemory struct {
 	mu    sync.Mutex
 	known map[string]remembered // by UID; nil: not read yet
 	gone  map[string]Object
+	last  []Object // what was said to be present last, and is stored so; nil: nothing
 }
 
 type remembered struct {
@@ -45,16 +46,22 @@ func (db *DB) SyncObjects(ctx context.Context, present []Object, now time.Time) 
 	if err := m.load(ctx, db); err != nil {
 		return nil, err
 	}
-	if changed := m.changed(present, now); len(changed) > 0 {
-		if err := db.write(ctx, func(t *tx) error { return t.rememberObjects(changed) }); err != nil {
-			m.known = nil // the write may still happen: read again
-			return nil, err
+	if m.last == nil || !slices.Equal(m.last, present) {
+		if changed := m.changed(present, now); len(changed) > 0 {
+			if err := db.write(ctx, func(t *tx) error { return t.rememberObjects(changed) }); err != nil {
+				m.known = nil // the write may still happen: read again
+				return nil, err
+			}
+			for _, o := range changed {
+				m.remember(o)
+			}
 		}
-		for _, o := range changed {
-			m.remember(o)
-		}
+		m.last = slices.Clone(present)
 	}
 	gone := map[string]Object{}
+	if len(m.gone) == 0 {
+		return gone, nil
+	}
 	for _, o := range present {
 		if was, ever := m.gone[o.UID]; ever {
 			gone[o.UID] = was
@@ -77,7 +84,7 @@ func (m *objectMemory) load(ctx context.Context, db *DB) error {
 	if err != nil {
 		return err
 	}
-	m.known, m.gone = make(map[string]remembered, len(rows)), map[string]Object{}
+	m.known, m.gone, m.last = make(map[string]remembered, len(rows)), map[string]Object{}, nil
 	for _, o := range rows {
 		m.remember(o)
 	}
@@ -112,12 +119,14 @@ func (m *objectMemory) changed(present []Object, now time.Time) []remembered {
 			out = append(out, is)
 		}
 	}
-	for _, uid := range slices.Sorted(maps.Keys(m.known)) {
-		if was := m.known[uid]; was.present && !seen[uid] {
+	went := len(out)
+	for uid, was := range m.known {
+		if was.present && !seen[uid] {
 			was.present, was.GoneAt = false, moment(millis(now))
 			out = append(out, was)
 		}
 	}
+	slices.SortFunc(out[went:], func(a, b remembered) int { return strings.Compare(a.UID, b.UID) })
 	return out
 }
 

@@ -62,6 +62,8 @@ type Event struct {
 	Namespace, Name string
 	URI             string
 	Code            int
+	// Agent is what the program called itself (User-Agent).
+	Agent string
 }
 
 // LabelSelector is the one that the request was limited to; empty: none.
@@ -95,6 +97,7 @@ func (a *Audit) Events() ([]Event, error) {
 			StageTimestamp time.Time `json:"stageTimestamp"`
 			RequestURI     string    `json:"requestURI"`
 			Verb           string    `json:"verb"`
+			UserAgent      string    `json:"userAgent"`
 			User           struct {
 				Username string `json:"username"`
 			} `json:"user"`
@@ -116,7 +119,7 @@ func (a *Audit) Events() ([]Event, error) {
 		all = append(all, Event{
 			Time: l.StageTimestamp, Stage: l.Stage, User: l.User.Username, Verb: l.Verb,
 			Group: o.APIGroup, Resource: o.Resource, Subresource: o.Subresource, Namespace: o.Namespace, Name: o.Name,
-			URI: l.RequestURI, Code: l.ResponseStatus.Code,
+			URI: l.RequestURI, Code: l.ResponseStatus.Code, Agent: l.UserAgent,
 		})
 	}
 	return all, nil
