@@ -270,7 +270,7 @@ func TestTheLeaderPutsBackTheKeysInUse(t *testing.T) {
 	k := newKeys(t)
 	want := marshalled(t, k.first)
 	k.lead()
-	k.holds(want)
+	k.keeps(want)
 	for name, damage := range map[string]func(){
 		"deleted": func() {
 			s, err := k.keyring()
@@ -298,7 +298,7 @@ func TestTheLeaderPutsBackTheKeysInUse(t *testing.T) {
 			}
 			return nil
 		})
-		k.holds(want)
+		k.keeps(want)
 		k.eventually("used again", k.trouble)
 	}
 	k.unchanged()
@@ -361,7 +361,7 @@ func TestAKeyringOfAnotherInstallationIsRefusedAndLeftAlone(t *testing.T) {
 			return nil
 		})
 		k.eventually("told", func() error { return k.event("KeyringRefused") })
-		k.holds(data)
+		k.keeps(data)
 		s, err := k.keyring()
 		if err == nil {
 			err = k.Delete(t.Context(), s)
@@ -369,7 +369,7 @@ func TestAKeyringOfAnotherInstallationIsRefusedAndLeftAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k.holds(marshalled(t, k.first))
+		k.keeps(marshalled(t, k.first))
 		k.eventually("used again", k.trouble)
 	}
 	k.unchanged()
@@ -446,7 +446,7 @@ func TestAReplicaThatDoesNotLeadPutsNothingBack(t *testing.T) {
 	}
 	k.unchanged()
 	k.lead() // it gains the Lease
-	k.holds(marshalled(t, k.first))
+	k.keeps(marshalled(t, k.first))
 }
 
 // Neither the name nor the label of the keyring means anything in another namespace, nor
