@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -265,6 +266,21 @@ func (h *house) ask(t *testing.T, r *http.Request, into any) int {
 		t.Fatal(err)
 	}
 	return answer.StatusCode
+}
+
+// keepShown keeps what stands in status and in Events for the search for secrets.
+func (h *house) keepShown(t *testing.T) {
+	t.Helper()
+	for _, list := range []client.ObjectList{&v1alpha1.OrganizationList{}, &v1alpha1.ApiApplicationList{}, &v1alpha1.RoleList{}, &corev1.EventList{}} {
+		if err := h.List(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		shown, err := json.Marshal(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaks.Emitted("lifecycle-shown", shown)
+	}
 }
 
 // asked counts the requests of Gatehouse that a test wants to know of, by object.

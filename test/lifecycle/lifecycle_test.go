@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
-	"github.com/gatehouse-dev/gatehouse/test/leaks"
 	"github.com/gatehouse-dev/gatehouse/test/localkube"
 )
 
@@ -257,6 +256,7 @@ func TestWhatIsDeletedEndsAndWhatIsDeclaredAgainIsServed(t *testing.T) {
 		})
 	})
 	h.unworried(t)
+	h.keepShown(t)
 	t.Run("definitions go and come back while Gatehouse runs", func(t *testing.T) {
 		h.redefine(t, "while", func(definitions func()) { definitions() }, func(lost *scene) {
 			lost.dead(t, lost.logins["m"], lost.name("o"))
@@ -276,7 +276,6 @@ func TestWhatIsDeletedEndsAndWhatIsDeclaredAgainIsServed(t *testing.T) {
 		}, func(*scene) {})
 	})
 	h.calm(t)
-	leaks.Emitted("lifecycle-status", []byte(h.kubectl("get", "gatehouse,events", "-A", "-o", "yaml")))
 }
 
 // redefine deletes the definitions with everything that is declared, and installs them again.
@@ -303,6 +302,11 @@ func (h *house) define() {
 	h.t.Helper()
 	h.kubectl("apply", "-k", "../../config/crd")
 	h.kubectl("wait", "--for=condition=Established", "--timeout="+patience.String(), "crd", "--all")
+	for _, list := range []client.ObjectList{
+		&v1alpha1.OrganizationList{}, &v1alpha1.ApiApplicationList{}, &v1alpha1.RoleList{}, &v1alpha1.AuthProviderList{},
+	} {
+		eventually(h.t, "defined", func() error { return h.List(h.t.Context(), list) })
+	}
 }
 
 // aFew is how often one object is written, or one request refused, until all is settled:
