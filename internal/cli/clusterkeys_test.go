@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -25,11 +26,39 @@ import (
 	"github.com/gatehouse-dev/gatehouse/test/localkube"
 )
 
+// rotator is the Role of docs/keys.md.
+const rotator = `apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: rotator, namespace: gatehouse-system}
+rules:
+- {apiGroups: [""], resources: [secrets], resourceNames: [gatehouse-keyring], verbs: [list, update]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: rotator, namespace: gatehouse-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: rotator}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: rotator}]
+`
+
+func kubectlOut(t *testing.T, kubeconfig string, args ...string) string {
+	t.Helper()
+	binary, err := localkube.Kubectl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), binary, append([]string{"--kubeconfig", kubeconfig}, args...)...).Output()
+	if err != nil {
+		t.Fatalf("kubectl %v: %v", args, err)
+	}
+	return string(out)
+}
+
 // home is a real cluster with an installation in it, which has the rights of config/rbac.
 type home struct {
 	t       *testing.T // of the part that runs
 	whole   *testing.T
 	admin   string // path of a client configuration
+	rotator string // that of somebody who may rotate keys
 	dataDir string
 	out     logged // of all servers
 	listen  string
@@ -72,6 +101,7 @@ func newHome(t *testing.T) *home {
 		}
 	})
 	h := &home{t: t, whole: t, admin: kubeconfig(t, kube, "admin", "system:masters"), dataDir: filepath.Join(t.TempDir(), "data")}
+	h.rotator = kubeconfig(t, kube, "rotator")
 	h.listen = freeAddress(t)
 	_, port, err := net.SplitHostPort(h.listen)
 	if err != nil {
@@ -288,6 +318,21 @@ func TestTheKeysOfAClusterLiveInASecret(t *testing.T) {
 	}
 	h.run(exitOK, "The keys live in Secret gatehouse-system/gatehouse-keyring.\n", "keys", "list", "--data-dir", h.dataDir)
 
+	t.Run("a Secret that is deleted is put back", func(t *testing.T) {
+		h.t = t
+		defer func() { h.t = h.whole }()
+		data := kubectlOut(t, h.admin, "-n", "gatehouse-system", "get", "secret", "gatehouse-keyring", "-o", "jsonpath={.data}")
+		kubectl(t, h.admin, "-n", "gatehouse-system", "delete", "secret", "gatehouse-keyring")
+		h.eventually("put back", func() error {
+			if now := kubectlOut(t, h.admin, "-n", "gatehouse-system", "get", "secret", "gatehouse-keyring", "--ignore-not-found", "-o", "jsonpath={.data}"); now != data {
+				return fmt.Errorf("it has %d bytes, not %d", len(now), len(data))
+			}
+			return nil
+		})
+		if !h.accepted(before) {
+			t.Error("a token is refused")
+		}
+	})
 	t.Run("an installation of before is imported", func(t *testing.T) {
 		h.t = t
 		defer func() { h.t = h.whole }()
@@ -346,11 +391,12 @@ func TestTheKeysOfAClusterLiveInASecret(t *testing.T) {
 	t.Run("keys rotate from elsewhere", func(t *testing.T) {
 		h.t = t
 		defer func() { h.t = h.whole }()
-		t.Setenv("KUBECONFIG", h.admin)
+		kubectl(t, h.admin, "apply", "-f", write(t, t.TempDir(), "rotator.yaml", rotator))
+		t.Setenv("KUBECONFIG", h.rotator)
 		nowhere := filepath.Join(t.TempDir(), "none")
 		h.run(exitUsage, "has no store", "keys", "rotate", "--data-dir", nowhere)
 		h.run(exitOK, "current", "keys", "list", "--cluster", "--data-dir", nowhere)
-		h.run(exitFindings, "Secret acme/gatehouse-keyring is missing", "keys", "list", "--cluster", "--system-namespace", "acme", "--data-dir", nowhere)
+		h.run(exitFindings, `secrets "gatehouse-keyring" is forbidden`, "keys", "list", "--cluster", "--system-namespace", "acme", "--data-dir", nowhere)
 		h.run(exitOK, "takes over at", "keys", "rotate", "--cluster", "--data-dir", nowhere)
 		h.within("the next keys are published", func() bool { return len(h.published()) == 4 })
 		h.run(exitOK, "every token of the keys before them ends within a second", "keys", "rotate", "--cluster", "--compromised", "--yes", "--data-dir", nowhere)
