@@ -261,7 +261,7 @@ func (f *finder) judgeApplication(p *Proposal, goesBy func(string) string) {
 		return
 	}
 	if is == "" {
-		p.Refused = p.Name.String() + " is served in no Organization; cure what its status says, then adopt it"
+		p.Refused = p.String() + " is served in no Organization; cure what its status says, then adopt it"
 		return
 	}
 	if p.ID == p.UID {
