@@ -299,7 +299,7 @@ func factOf(s *corev1.Secret, digestKey model.Sensitive) secretFact {
 func secretInput(s *corev1.Secret) compile.Secret {
 	data := make(map[string]model.Sensitive, len(s.Data))
 	for key, value := range s.Data {
-		data[key] = model.NewSensitive(value)
+		data[key] = model.KeepSensitive(value) // the cache's own, and read-only
 	}
 	return compile.Secret{Namespace: s.Namespace, Name: s.Name, Version: output.Version(s), Data: data}
 }

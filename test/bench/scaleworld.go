@@ -22,7 +22,7 @@ import (
 
 // rest is for how long nothing must have been written for the world to be settled, and
 // memory to be that of a process at rest.
-const rest = 10 * time.Second
+const rest = 15 * time.Second
 
 // scale is a Kubernetes API and a Gatehouse that is started on it time and again.
 type scale struct {
