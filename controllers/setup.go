@@ -123,8 +123,9 @@ func (c *Cluster) follow(ctx context.Context) error {
 		return fmt.Errorf("make manager: %w", err)
 	}
 	world := newWorld()
-	status := newStatusWriter(mgr.GetClient(), world, c.Options)
-	secrets := newCredentialsWriter(mgr.GetClient(), world, mgr.GetEventRecorder("gatehouse"), c.Options)
+	recorder := mgr.GetEventRecorder("gatehouse")
+	status := newStatusWriter(mgr.GetClient(), world, recorder, c.Options)
+	secrets := newCredentialsWriter(mgr.GetClient(), world, recorder, c.Options)
 	if err := c.addPublisher(mgr, &publisher{Options: c.Options, world: world, status: status, secrets: secrets, progress: &c.progress}); err != nil {
 		return err
 	}
