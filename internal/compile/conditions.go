@@ -30,7 +30,7 @@ func (r *Report) Conditions(p Programmed, now time.Time) []metav1.Condition {
 	if abnormal := kstatus(conditions[3]); abnormal != nil {
 		conditions = append(conditions, *abnormal)
 	}
-	if len(r.Weak) > 0 && !r.NotServed {
+	if len(r.Weak) > 0 && r.serves(now) {
 		conditions = append(conditions, state(r.Weak[0].Reason, list(r.Weak)))
 	}
 	for i := range conditions {
@@ -76,6 +76,12 @@ func (r *Report) programmed(p Programmed, now time.Time) metav1.Condition {
 	default:
 		return state(v1alpha1.ReasonProgrammed, "The server serves it.")
 	}
+}
+
+// serves reports whether anything of the object can be in service now.
+func (r *Report) serves(now time.Time) bool {
+	expired := !r.ExpiresAt.IsZero() && !now.Before(r.ExpiresAt)
+	return !r.NotServed && !r.Suspended && !expired
 }
 
 // ready is True when all of its causes are, else it copies the first that is not.
