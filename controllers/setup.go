@@ -12,9 +12,7 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -175,7 +173,7 @@ func (c *Cluster) managerOptions() ctrl.Options {
 		Logger:  c.Log.V(1),
 		Metrics: metricsserver.Options{BindAddress: "0"}, // served on the operations port
 		Cache: cache.Options{
-			DefaultTransform:             cache.TransformStripManagedFields(),
+			DefaultTransform:             stripDeclared,
 			DefaultUnsafeDisableDeepCopy: &sharedReads,
 			DefaultWatchErrorHandler:     c.watchFailed,
 			ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {
@@ -194,34 +192,6 @@ var visible = func() labels.Selector {
 	}
 	return labels.NewSelector().Add(*label)
 }()
-
-// Of a labelled Secret this much is kept, so that a tenant's large ones cost no memory: a
-// client secret has 256 characters at the most, and one cut off here is too long for one.
-const (
-	secretKeys       = 64
-	secretValueBytes = 512
-)
-
-// stripSecret drops what nobody reads; an annotation may even repeat the Secret's data. What
-// is ours is written again as it is here, so its annotations stay.
-func stripSecret(o any) (any, error) {
-	s, ok := o.(*corev1.Secret)
-	if !ok {
-		return o, nil
-	}
-	s.ManagedFields = nil
-	if s.Labels[v1alpha1.SecretLabel] != v1alpha1.SecretOutput {
-		s.Annotations = nil
-	}
-	for i, key := range slices.Sorted(maps.Keys(s.Data)) {
-		if i >= secretKeys {
-			delete(s.Data, key)
-		} else if value := s.Data[key]; len(value) > secretValueBytes {
-			s.Data[key] = slices.Clone(value[:secretValueBytes])
-		}
-	}
-	return s, nil
-}
 
 // watchFailed keeps the reason why a kind cannot be read for Ready; the informer tries on.
 func (c *Cluster) watchFailed(ctx context.Context, r *toolscache.Reflector, err error) {
