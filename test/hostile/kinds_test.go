@@ -7,7 +7,9 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 )
@@ -30,3 +32,8 @@ func annotate(ctx context.Context, w *world, as client.Client) error {
 	n.Annotations = map[string]string{v1alpha1.SlugsAnnotation: "acme"}
 	return as.Update(ctx, &n)
 }
+
+// serializer of requests whose bodies are written by hand.
+var serializer = clientgoscheme.Codecs.WithoutConversion()
+
+func userNamed(name string) envtest.User { return envtest.User{Name: name} }
