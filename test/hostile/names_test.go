@@ -49,10 +49,10 @@ var oracles = []oracle{
 	{"an application and a namespace", app + `{organizationRef: {name: acme, namespace: THERE}, type: Device, scopes: ["org:read"]}`, "acme", "acmx"},
 	{"a subject", role + `{organizationRef: {name: evil}, subjects: [{kind: ApiApplication, name: THERE, namespace: acme}]}`, "ci", "cx"},
 	{"a Role to inherit from", role + `{organizationRef: {name: evil}, inherits: [{name: THERE, namespace: acme}]}`, "reader", "readex"},
-	{"a way to sign in", org + `{slug: evil, login: {authProviders: [{name: THERE, namespace: acme}]}}`, "own", "owx"},
+	{"a way to sign in", org + `{slug: evil-THERE, login: {authProviders: [{name: THERE, namespace: acme}]}}`, "own", "owx"},
 	{"a resource", app + `{organizationRef: {name: evil}, type: Device, scopes: ["org:read"], resources: ["https://api.THERE.example"]}`, "acme", "acmx"},
 	{"a Secret of another namespace", machine + `{source: FromSecret, fromSecret: {name: THERE, key: secret}}}`, "ci", "cx"},
-	{"an application that is let in", "Organization: {slug: evil, externalApplications: {from: List, clientIDs: [acme.THERE]}}", "web", "wex"},
+	{"an application that is let in", org + `{slug: evil-THERE, externalApplications: {from: List, clientIDs: [acme.THERE]}}`, "web", "wex"},
 	{"a slug", org + `{slug: THERE}`, "acme", "acmx"},
 	{"a person", role + `{organizationRef: {name: evil}, subjects: [{kind: User, name: THERE@acme.example}]}`, "ann", "anx"},
 }
@@ -95,7 +95,7 @@ func (w *world) told(t *testing.T, o oracle, object, name string) string {
 		t.Fatal(err)
 	}
 	all := moments.ReplaceAllString(string(text), "") // an Event says what Ready says
-	return strings.ReplaceAll(all, object, "OBJECT")
+	return strings.NewReplacer(object, "OBJECT", string(u.GetUID()), "ID").Replace(all)
 }
 
 // What comes and goes elsewhere writes nothing that mallory can read: not even the version

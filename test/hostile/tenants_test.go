@@ -5,7 +5,7 @@ package hostile
 const tenants = `
 {apiVersion: v1, kind: Namespace, metadata: {name: acme}}
 ---
-{apiVersion: v1, kind: Namespace, metadata: {name: evil, labels: {team: evil}}}
+{apiVersion: v1, kind: Namespace, metadata: {name: evil, annotations: {auth.gatehouse.dev/slugs: "evil-own, evil-owx, evil-web, evil-wex"}}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: open}}
 ---
