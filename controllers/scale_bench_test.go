@@ -25,7 +25,7 @@ func BenchmarkOneChange(b *testing.B) {
 	}
 	w := filled(in)
 	p := &publisher{
-		Options: o, world: w, status: newStatusWriter(nil, w, o), secrets: newCredentialsWriter(nil, w, nil, o), progress: &progress{},
+		Options: o, world: w, status: newStatusWriter(nil, w, nil, o), secrets: newCredentialsWriter(nil, w, nil, o), progress: &progress{},
 	}
 	if _, err := p.Reconcile(b.Context(), ctrl.Request{}); err != nil {
 		b.Fatal(err)

@@ -12,9 +12,7 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -132,8 +130,9 @@ func (c *Cluster) follow(ctx context.Context) error {
 	world := newWorld()
 	world.adopted = &c.adopted
 	c.adopted.follow(world.again)
-	status := newStatusWriter(mgr.GetClient(), world, c.Options)
-	secrets := newCredentialsWriter(mgr.GetClient(), world, mgr.GetEventRecorder("gatehouse"), c.Options)
+	recorder := mgr.GetEventRecorder("gatehouse")
+	status := newStatusWriter(mgr.GetClient(), world, recorder, c.Options)
+	secrets := newCredentialsWriter(mgr.GetClient(), world, recorder, c.Options)
 	if err := c.addPublisher(mgr, &publisher{Options: c.Options, world: world, status: status, secrets: secrets, progress: &c.progress}); err != nil {
 		return err
 	}
@@ -205,34 +204,6 @@ var visible = func() labels.Selector {
 	}
 	return labels.NewSelector().Add(*label)
 }()
-
-// Of a labelled Secret this much is kept, so that a tenant's large ones cost no memory: a
-// client secret has 256 characters at the most, and one cut off here is too long for one.
-const (
-	secretKeys       = 64
-	secretValueBytes = 512
-)
-
-// stripSecret drops what nobody reads; an annotation may even repeat the Secret's data. What
-// is ours is written again as it is here, so its annotations stay.
-func stripSecret(o any) (any, error) {
-	s, ok := o.(*corev1.Secret)
-	if !ok {
-		return o, nil
-	}
-	s.ManagedFields = nil
-	if s.Labels[v1alpha1.SecretLabel] != v1alpha1.SecretOutput {
-		s.Annotations = nil
-	}
-	for i, key := range slices.Sorted(maps.Keys(s.Data)) {
-		if i >= secretKeys {
-			delete(s.Data, key)
-		} else if value := s.Data[key]; len(value) > secretValueBytes {
-			s.Data[key] = slices.Clone(value[:secretValueBytes])
-		}
-	}
-	return s, nil
-}
 
 // watchFailed keeps the reason why a kind cannot be read for Ready; the informer tries on.
 func (c *Cluster) watchFailed(ctx context.Context, r *toolscache.Reflector, err error) {

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,6 +28,11 @@ const (
 	statusWorkers = 16
 	// countsEvery bounds how often an Organization is written for its counts alone.
 	countsEvery = time.Second
+	// statusAtOnce and statusEvery bound the writes of one object: that many at once, then one
+	// in that time. Whoever changes an object all the time costs the others nothing, and gets
+	// the last verdict a moment later.
+	statusAtOnce = 10
+	statusEvery  = time.Second
 )
 
 // statusWriter is the only writer of status. It knows the verdict on every object at all
@@ -35,6 +41,7 @@ type statusWriter struct {
 	client client.Client
 	world  *world
 	owner  string
+	herald *herald
 	clock  clock.WithTicker
 	log    logr.Logger
 	work   worklist
@@ -58,11 +65,13 @@ type written struct {
 	status      objectStatus
 	before, now string
 	at          time.Time
+	pace        pace
 }
 
-func newStatusWriter(c client.Client, w *world, o Options) *statusWriter {
+func newStatusWriter(c client.Client, w *world, recorder events.EventRecorder, o Options) *statusWriter {
 	return &statusWriter{
-		client: c, world: w, owner: "gatehouse-" + o.Installation, clock: o.Clock, log: o.Log.WithName("status"),
+		client: c, world: w, owner: "gatehouse-" + o.Installation, herald: newHerald(recorder, o.Clock),
+		clock: o.Clock, log: o.Log.WithName("status"),
 		work:     worklist{clock: o.Clock, workers: statusWorkers, soonest: 100 * time.Millisecond, latest: 30 * time.Second},
 		verdicts: map[model.ObjectID]verdict{},
 	}
@@ -168,13 +177,18 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 	if wait := last.at.Add(countsEvery).Sub(now); wait > 0 && last.status.differsInCountsOnly(want) {
 		return wait, nil
 	}
+	paced := last.pace
+	if wait := paced.spend(now, statusAtOnce, statusEvery); wait > 0 {
+		return wait, nil
+	}
 	version, err := s.apply(ctx, id, want)
 	if err != nil || version == "" {
 		return 0, err
 	}
+	s.herald.tell(id, readyOf(base.conditions), readyOf(want.conditions))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.written[id] = written{want, stored.version, version, now}
+	s.written[id] = written{want, stored.version, version, now, paced}
 	return v.nextBound(now), nil
 }
 
@@ -239,6 +253,16 @@ func stamp(conditions, before []metav1.Condition, now time.Time) {
 			}
 		}
 	}
+}
+
+// readyOf finds Ready; the zero one before the first verdict.
+func readyOf(conditions []metav1.Condition) metav1.Condition {
+	for _, c := range conditions {
+		if c.Type == v1alpha1.Ready {
+			return c
+		}
+	}
+	return metav1.Condition{}
 }
 
 // objectStatus is the status of an object of any of the four kinds.

@@ -1,76 +1,90 @@
 package controllers
 
 import (
-	"sync"
+	"maps"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 )
 
-// Of words that many objects share one is kept: conditions say the same of nearly all. The
-// bounds are against a tenant whose words nobody shares.
+// What is kept of an object is what somebody reads. The rest of its metadata is as large as
+// an API server admits, which is more than a megabyte of labels alone, and would be memory
+// that one tenant takes from all.
+
+// Of a labelled Secret this much is kept: a client secret has 256 characters at the most, and
+// one that is cut off here is too long for one. What is cut off as a whole is not there.
 const (
-	wordsMost      = 4096
-	wordLengthMost = 256
+	secretKeys       = 64
+	secretValueBytes = 512
+	secretBytes      = 24 << 10 // names and values together
+	// Of what others add to the metadata of an object this much is put up with.
+	metadataBytes   = 64 << 10
+	metadataEntries = 128
 )
 
-// words are those that are kept once.
-type words struct {
-	mu   sync.Mutex
-	once map[string]string
-}
-
-// share makes the strings those that are kept.
-func (w *words) share(all ...*string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, s := range all {
-		if known, ok := w.once[*s]; ok {
-			*s = known
-		} else if len(*s) <= wordLengthMost && len(w.once) < wordsMost {
-			w.once[*s] = *s
-		}
+// stripDeclared drops what nobody reads of an object that is no Secret.
+func stripDeclared(o any) (any, error) {
+	m, err := meta.Accessor(o)
+	if err != nil {
+		return o, nil //nolint:nilerr // no object of an API: a marker of the cache, which has nothing to drop
 	}
+	m.SetManagedFields(nil)
+	m.SetOwnerReferences(nil)
+	m.SetFinalizers(nil)
+	if slugs, there := m.GetAnnotations()[v1alpha1.SlugsAnnotation]; there {
+		m.SetAnnotations(map[string]string{v1alpha1.SlugsAnnotation: slugs})
+	} else {
+		m.SetAnnotations(nil)
+	}
+	// The labels of a Namespace are a cluster administrator's, and a selector may ask for the
+	// absence of one.
+	if _, isNamespace := o.(*metav1.PartialObjectMetadata); !isNamespace && size(m.GetLabels()) > metadataBytes {
+		m.SetLabels(nil)
+	}
+	return o, nil
 }
 
-// newTransform makes what trims objects before they are cached: who wrote which field, and
-// of the annotations all but the one that we read, which takes as much memory again as an
-// object that was applied with kubectl.
-func newTransform() toolscache.TransformFunc {
-	w := &words{once: map[string]string{}}
-	return func(o any) (any, error) {
-		object, ok := o.(metav1.Object)
-		if !ok {
-			return o, nil // a tombstone
-		}
-		object.SetManagedFields(nil)
-		annotations := object.GetAnnotations()
-		if slugs, granted := annotations[v1alpha1.SlugsAnnotation]; granted {
-			object.SetAnnotations(map[string]string{v1alpha1.SlugsAnnotation: slugs})
-		} else {
-			object.SetAnnotations(nil)
-		}
-		switch o := o.(type) {
-		case *v1alpha1.Organization:
-			w.conditions(o.Status.Conditions)
-		case *v1alpha1.ApiApplication:
-			w.conditions(o.Status.Conditions)
-		case *v1alpha1.Role:
-			w.conditions(o.Status.Conditions)
-		case *v1alpha1.AuthProvider:
-			w.conditions(o.Status.Conditions)
-		}
+// stripSecret drops what nobody reads; an annotation may even repeat the Secret's data. What
+// is ours is written again as it is here, so all of its metadata stays: unless it is more
+// than anybody adds for a reason. Then it is kept as somebody else's, which is not written.
+func stripSecret(o any) (any, error) {
+	s, ok := o.(*corev1.Secret)
+	if !ok {
 		return o, nil
 	}
+	s.ManagedFields = nil
+	label := s.Labels[v1alpha1.SecretLabel]
+	if label != v1alpha1.SecretOutput || overlarge(s) {
+		s.Labels = map[string]string{v1alpha1.SecretLabel: label}
+		s.Annotations, s.OwnerReferences, s.Finalizers = nil, nil, nil
+	}
+	left := secretBytes
+	for i, key := range slices.Sorted(maps.Keys(s.Data)) {
+		value := s.Data[key]
+		if len(value) > secretValueBytes {
+			value = slices.Clone(value[:secretValueBytes])
+			s.Data[key] = value
+		}
+		if left -= len(key) + len(value); i >= secretKeys || left < 0 {
+			delete(s.Data, key)
+		}
+	}
+	return s, nil
 }
 
-func (w *words) conditions(all []metav1.Condition) {
-	for i := range all {
-		c := &all[i]
-		status := string(c.Status)
-		w.share(&c.Type, &status, &c.Reason, &c.Message)
-		c.Status = metav1.ConditionStatus(status)
+func overlarge(o metav1.Object) bool {
+	return size(o.GetLabels())+size(o.GetAnnotations()) > metadataBytes ||
+		len(o.GetOwnerReferences()) > metadataEntries || len(o.GetFinalizers()) > metadataEntries
+}
+
+// size is about how much memory a map takes.
+func size(entries map[string]string) (bytes int) {
+	for key, value := range entries {
+		bytes += len(key) + len(value)
 	}
+	return bytes
 }

@@ -1,64 +1,111 @@
 package controllers
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"strings"
 	"testing"
-	"unsafe"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/output"
 )
 
-func TestWhatNobodyReadsIsNotCached(t *testing.T) {
-	trim := newTransform()
-	app := func(message string) *v1alpha1.ApiApplication {
-		a := &v1alpha1.ApiApplication{ObjectMeta: metav1.ObjectMeta{
-			Name: "cli", Labels: map[string]string{"team": "acme"},
-			Annotations:   map[string]string{"kubectl.kubernetes.io/last-applied-configuration": "{}", v1alpha1.SlugsAnnotation + "x": "y"},
-			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
-		}}
-		a.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Programmed", Message: message}}
-		if got, err := trim(a); err != nil || got != any(a) {
-			t.Fatalf("trimmed to %v, %v", got, err)
-		}
-		return a
+// bomb is metadata as large as an API server admits.
+func bomb(label string) metav1.ObjectMeta {
+	m := metav1.ObjectMeta{
+		Name: "bomb", Namespace: "evil", UID: "u", ResourceVersion: "1",
+		Labels:      map[string]string{v1alpha1.SecretLabel: label},
+		Annotations: map[string]string{"note": strings.Repeat("x", 200<<10), v1alpha1.SlugsAnnotation: "evil"},
 	}
-	said := []byte("The server serves it.")
-	first, second := app(string(said)), app(string(said))
-	if first.Annotations != nil || first.ManagedFields != nil || first.Labels["team"] != "acme" {
-		t.Errorf("cached: %+v", first.ObjectMeta)
+	for i := range 3000 {
+		m.Labels[fmt.Sprintf("%s/l%d", strings.Repeat("a", 200), i)] = strings.Repeat("v", 60)
+		m.OwnerReferences = append(m.OwnerReferences, metav1.OwnerReference{
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: kindApplication, Name: strings.Repeat("n", 200), UID: "victim",
+		})
+		m.Finalizers = append(m.Finalizers, fmt.Sprintf("%s/%d", strings.Repeat("f", 200), i))
 	}
-	if got := second.Status.Conditions[0]; got != first.Status.Conditions[0] || got.Message != string(said) || got.Status != metav1.ConditionTrue {
-		t.Errorf("the condition is %+v", got)
-	}
-	if unsafe.StringData(first.Status.Conditions[0].Message) != unsafe.StringData(second.Status.Conditions[0].Message) {
-		t.Error("one message is kept twice")
-	}
+	return m
+}
 
-	n := namespaceMetadata()
-	n.Annotations = map[string]string{v1alpha1.SlugsAnnotation: "acme,acme-eu", "owner": "somebody"}
-	if _, err := trim(n); err != nil || len(n.Annotations) != 1 || n.Annotations[v1alpha1.SlugsAnnotation] != "acme,acme-eu" {
-		t.Errorf("of a Namespace these annotations are kept: %v, %v", n.Annotations, err)
+func keptBytes(t *testing.T, o any) int {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
 	}
-	gone := toolscache.DeletedFinalStateUnknown{Key: "acme/cli"}
-	if got, err := trim(gone); err != nil || got != any(gone) {
-		t.Errorf("a tombstone became %v, %v", got, err)
+	return len(text)
+}
+
+func TestWhatATenantAddsToAnObjectCostsNoMemory(t *testing.T) {
+	for _, label := range []string{v1alpha1.SecretInput, v1alpha1.SecretOutput} {
+		s := &corev1.Secret{ObjectMeta: bomb(label), Type: corev1.SecretTypeOpaque, Data: map[string][]byte{}}
+		for i := range 1000 {
+			s.Data[fmt.Sprintf("%s-%03d", strings.Repeat("k", 200), i)] = make([]byte, 1000)
+		}
+		before := keptBytes(t, s)
+		stripped, err := stripSecret(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after := keptBytes(t, stripped); after > 64<<10 {
+			t.Errorf("%s: %d of %d bytes are kept", label, after, before)
+		}
+		if fact := output.Read(s, model.NewSensitive("key")); fact.Owner != "" {
+			t.Errorf("%s: it belongs to %s", label, fact.Owner)
+		}
+		if s.Labels[v1alpha1.SecretLabel] != label {
+			t.Errorf("its label is gone: %v", s.Labels)
+		}
+	}
+	for _, o := range []metav1.Object{
+		&v1alpha1.ApiApplication{ObjectMeta: bomb("")}, &v1alpha1.Role{ObjectMeta: bomb("")},
+	} {
+		if _, err := stripDeclared(o); err != nil {
+			t.Fatal(err)
+		}
+		if after := keptBytes(t, o); after > 1<<10 {
+			t.Errorf("%T: %d bytes are kept", o, after)
+		}
+		if o.GetAnnotations()[v1alpha1.SlugsAnnotation] != "evil" || o.GetUID() != "u" {
+			t.Errorf("%T lost what is read: %+v", o, o)
+		}
 	}
 }
 
-// A tenant may make as many different messages as it has objects.
-func TestWordsThatNobodySharesCostABoundedMemory(t *testing.T) {
-	w := &words{once: map[string]string{}}
-	for i := range 2 * wordsMost {
-		own := fmt.Sprint("word ", i)
-		long := fmt.Sprintf("%0*d", wordLengthMost+1, i)
-		if w.share(&own, &long); own != fmt.Sprint("word ", i) || len(long) != wordLengthMost+1 {
-			t.Fatalf("%q and %q were changed", own, long)
-		}
+// Who is admitted by the absence of a label must not come to be so by having too many.
+func TestTheLabelsOfANamespaceAreAllRead(t *testing.T) {
+	n := &metav1.PartialObjectMetadata{ObjectMeta: bomb("")}
+	want := maps.Clone(n.Labels)
+	if _, err := stripDeclared(n); err != nil {
+		t.Fatal(err)
 	}
-	if len(w.once) != wordsMost {
-		t.Errorf("%d words are kept", len(w.once))
+	if !maps.Equal(n.Labels, want) || len(n.Annotations) != 1 || len(n.Finalizers) != 0 {
+		t.Errorf("%d of %d labels, %d annotations", len(n.Labels), len(want), len(n.Annotations))
+	}
+}
+
+// A Secret of ours is written again as it is in memory: nothing that others added for a
+// reason may be missing there.
+func TestWhatOthersAddToAnOutputSecretIsKept(t *testing.T) {
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+		Labels:          map[string]string{v1alpha1.SecretLabel: v1alpha1.SecretOutput},
+		Annotations:     map[string]string{"copied.example/to": strings.Repeat("x", 32<<10)},
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: kindApplication, UID: "1"}},
+		Finalizers:      []string{"copies.example/keep"},
+	}, Type: corev1.SecretTypeOpaque, Data: map[string][]byte{}}
+	for i := range 40 {
+		s.Labels[fmt.Sprintf("example.com/l%d", i)] = "x"
+	}
+	want := s.DeepCopy()
+	if _, err := stripSecret(s); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(s.Labels, want.Labels) || !maps.Equal(s.Annotations, want.Annotations) || len(s.OwnerReferences) != 1 || len(s.Finalizers) != 1 {
+		t.Errorf("%+v", s.ObjectMeta)
 	}
 }

@@ -72,13 +72,13 @@ type (
 
 const sarifSchema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
-// validationSARIF writes findings as errors, notes as notes, and each reason as a rule.
+// validationSARIF writes findings as errors, warnings as warnings, notes as notes, and each reason as a rule.
 func validationSARIF(w io.Writer, v *validation) error {
 	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "gatehouse", Version: version, Rules: []sarifRule{}}}, Results: []sarifResult{}}
 	for _, list := range []struct {
 		level string
 		all   []validated
-	}{{"error", v.Findings}, {"note", v.Notes}} {
+	}{{"error", v.Findings}, {"warning", v.Warnings}, {"note", v.Notes}} {
 		for _, f := range list.all {
 			if f.foreign() {
 				continue

@@ -139,8 +139,11 @@ func uniqueClientID(a *applicant, owners map[string]*v1alpha1.ApiApplication) {
 		return
 	}
 	if owner := owners[a.app.ClientID]; owner != nil {
-		a.report.refuse(v1alpha1.ReasonClientIDConflict, "spec.clientID",
-			"%s belongs to the older ApiApplication %s; choose another one, or delete the older", quote(a.app.ClientID), show(nameOf(owner)))
+		whose := "an older ApiApplication" // in another namespace it is nobody's business
+		if owner.Namespace == a.object.Namespace {
+			whose = "the older ApiApplication " + show(nameOf(owner))
+		}
+		a.report.refuse(v1alpha1.ReasonClientIDConflict, "spec.clientID", "%s belongs to %s; choose another one, or delete the older", quote(a.app.ClientID), whose)
 		return
 	}
 	owners[a.app.ClientID] = a.object
