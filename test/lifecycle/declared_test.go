@@ -24,6 +24,7 @@ func organization(namespace string) *v1alpha1.Organization {
 	all := &v1alpha1.NamespaceAdmission{From: v1alpha1.FromAll}
 	return &v1alpha1.Organization{ObjectMeta: at(namespace, namespace), Spec: v1alpha1.OrganizationSpec{
 		Slug: namespace, AllowedNamespaces: &v1alpha1.AllowedNamespaces{ApiApplications: all, Roles: all},
+		DeletionPolicy: "Delete", // what is protected does not end; test/e2e shows that
 	}}
 }
 
