@@ -193,12 +193,13 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 }
 
 // arrived forgets what was applied, which would cost the memory of a second status for each
-// object: the cache has it now. An Organization's is kept, to coalesce its counts.
+// object: the cache has it now. How often it was written is kept, and an Organization's
+// status, to coalesce its counts.
 func (s *statusWriter) arrived(id model.ObjectID, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if id.Kind != kindOrganization && s.written[id].now == version {
-		delete(s.written, id)
+	if last := s.written[id]; id.Kind != kindOrganization && last.now == version {
+		s.written[id] = written{pace: last.pace}
 	}
 }
 
