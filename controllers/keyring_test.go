@@ -41,11 +41,16 @@ type keys struct {
 // newKeys makes the Secret, as the service account.
 func newKeys(t *testing.T) *keys {
 	t.Helper()
-	k := &keys{bench: newBench(t, kube)}
+	return newBench(t, kube).newKeys()
+}
+
+func (b *bench) newKeys() *keys {
+	b.t.Helper()
+	k := &keys{bench: b}
 	k.secret = k.open()
 	k.first = k.another()
-	if _, err := k.secret.Open(t.Context(), func() (*keyring.Keyring, error) { return k.first, nil }); err != nil {
-		t.Fatal(err)
+	if _, err := k.secret.Open(b.t.Context(), func() (*keyring.Keyring, error) { return k.first, nil }); err != nil {
+		b.t.Fatal(err)
 	}
 	return k
 }

@@ -4,7 +4,8 @@
 // It decides nothing about a declaration, never writes a spec, asks for no Secret without
 // our label, and never ends because the API server went away: what was published last
 // stays in service. Every replica gathers and publishes; only the leader writes status and
-// the Secrets of generated client secrets (credentials.go).
+// the Secrets of generated client secrets (credentials.go), and puts back the keyring
+// (keyring_keeper.go), which is read before there is a leader (keyring.go).
 //
 // Start reading at Reconcile in publisher.go: gather, compile, publish, status.
 package controllers

@@ -4,7 +4,8 @@
 // The root key does not rotate; labels derive from it the keys for digests and look-ups
 // (RFC 5869), so that keyed hashes in the store outlive the rotation of the others. Those,
 // token keys (key.go) and signing keys (signing.go), go from next over current to retired
-// (lifecycle.go). file.go reads, changes and follows keyring.json.
+// (lifecycle.go). file.go reads, changes and follows keyring.json; in a
+// cluster that is a copy, and controllers does the same with a Secret.
 package keyring
 
 import (
