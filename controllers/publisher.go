@@ -17,11 +17,14 @@ type publisher struct {
 	status   *statusWriter
 	secrets  *credentialsWriter
 	progress *progress
+	pace     pace
 }
 
 // Reconcile judges everything and serves it. A user's mistake is a verdict, never an
 // error; an error means that the store refused, and is tried again with backoff.
 func (p *publisher) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	p.pace.wait(ctx, p.Clock)
+	defer p.pace.ended(p.Clock, p.Clock.Now())
 	in := p.world.gather(p.Options)
 	result := p.compiler.Compile(in)
 	err := p.Publish(ctx, result.Snapshot) // serve first,
