@@ -192,3 +192,60 @@ func TestAForgedOwnerReferenceProvesNothing(t *testing.T) {
 		t.Errorf("the secret that mallory chose: %v", err)
 	}
 }
+
+// What was lent is taken back at once: the Organization's administrator needs nobody's help.
+func TestANamespaceThatIsNoLongerAdmittedIsCutOffAtOnce(t *testing.T) {
+	w := here
+	w.before(t)
+	t.Cleanup(func() { w.clean(t) })
+	if err := w.apply(w.admin, `
+{apiVersion: v1, kind: Namespace, metadata: {name: lend}}
+---
+{apiVersion: auth.gatehouse.dev/v1alpha1, kind: Organization, metadata: {name: lend, namespace: lend}, spec: {slug: lend, allowedNamespaces: {apiApplications: {from: All}}}}
+---
+{apiVersion: auth.gatehouse.dev/v1alpha1, kind: Role, metadata: {name: guest, namespace: lend}, spec: {organizationRef: {name: lend}, rules: [{scopes: ["org:read"]}], subjects: [{kind: ApiApplication, name: guest, namespace: evil}]}}
+`); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.apply(w.editor, `
+apiVersion: v1
+kind: Secret
+metadata: {name: guest, namespace: evil, labels: {auth.gatehouse.dev/secret: input}}
+stringData: {secret: `+ownSecret+`}
+---
+apiVersion: auth.gatehouse.dev/v1alpha1
+kind: ApiApplication
+metadata: {name: guest, namespace: evil}
+spec:
+  organizationRef: {name: lend, namespace: lend}
+  type: Machine
+  scopes: ["org:read"]
+  credentials: {source: FromSecret, fromSecret: {name: guest, key: secret}}
+`); err != nil {
+		t.Fatal(err)
+	}
+	w.becomes(t, "Role lend/guest", "True")
+	token := ""
+	eventually(t, "a token", func() (err error) {
+		token, err = w.token("lend.evil.guest", ownSecret)
+		return err
+	})
+	if err := w.works(token, "lend"); err != nil {
+		t.Fatal(err)
+	}
+	o := &v1alpha1.Organization{}
+	if err := w.admin.Get(t.Context(), key("lend/lend"), o); err != nil {
+		t.Fatal(err)
+	}
+	o.Spec.AllowedNamespaces = nil
+	if err := w.admin.Update(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "cut off", func() error {
+		if err := w.works(token, "lend"); err == nil {
+			return fmt.Errorf("the token still works")
+		}
+		return nil
+	})
+	w.becomes(t, "ApiApplication evil/guest", "NotAdmitted")
+}
