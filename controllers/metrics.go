@@ -1,8 +1,22 @@
 package controllers
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
+
+// Registry has what the libraries below count: requests to the API server, work queues and
+// reconciliations. What they count of the process is left to whoever serves it.
+func Registry() prometheus.Gatherer { return registry() }
+
+var registry = sync.OnceValue(func() prometheus.Gatherer {
+	metrics.Registry.Unregister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsAll)))
+	metrics.Registry.Unregister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return metrics.Registry
+})
 
 // clusterMetrics is what the controllers count; nil counts nothing.
 type clusterMetrics struct {
