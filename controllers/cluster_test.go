@@ -43,6 +43,9 @@ const (
 // starts its own Cluster and removes what it declared.
 var kube *localkube.Cluster
 
+// auditLog is the file in which kube's audit log is.
+var auditLog string
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code, err := withKube(m.Run)
@@ -58,7 +61,13 @@ func withKube(run func() int) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	if kube, err = localkube.Start("", definitions); err != nil {
+	dir, err := os.MkdirTemp("", "gatehouse-controllers-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	auditLog = filepath.Join(dir, "audit.log")
+	if kube, err = localkube.Start("", definitions, localkube.Audit(auditLog)); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, kube.Stop()) }()

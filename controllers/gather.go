@@ -40,6 +40,9 @@ type world struct {
 	secrets       kept[secretFact]
 	namespaces    kept[compile.Namespace]
 	statuses      map[model.ObjectID]storedStatus
+	// notOurs are the objects whose status does not name this installation as their owner,
+	// with whom it names: in a settled world those of others alone.
+	notOurs map[model.ObjectID]string
 	// refused are Secrets that cannot be seen, as the API server said when one of their name
 	// was to be made.
 	refused map[types.NamespacedName]bool
@@ -72,6 +75,7 @@ func newWorld(o Options) *world {
 		secrets:       kept[secretFact]{},
 		namespaces:    kept[compile.Namespace]{},
 		statuses:      map[model.ObjectID]storedStatus{},
+		notOurs:       map[model.ObjectID]string{},
 		refused:       map[types.NamespacedName]bool{},
 	}
 	if len(o.Namespaces) > 0 {
@@ -218,16 +222,30 @@ func declared[T client.Object](c cache.Cache, w *world, into kept[T], kind strin
 		same: func(a, b T) bool {
 			return a.GetUID() == b.GetUID() && a.GetGeneration() == b.GetGeneration() && w.otherOwner(a) == w.otherOwner(b)
 		},
-		note: func(o T) {
-			w.statuses[identify(kind, o)] = storedStatus{statusOf(o), o.GetResourceVersion(), ownerOf(o)}
-		},
-		miss: func(o T) { delete(w.statuses, identify(kind, o)) },
+		note: func(o T) { w.note(identify(kind, o), o) },
+		miss: func(o T) { w.miss(identify(kind, o)) },
 		idle: func(o T, q queue) {
 			if judged := touched(identify(kind, o)); !judged && ownerOf(o) == w.installation {
 				q.Add(theKey) // it was left to others, and became ours
 			}
 		},
 	}.source(c, of)
+}
+
+// note remembers what is stored as the status of an object. The caller holds the lock.
+func (w *world) note(id model.ObjectID, o client.Object) {
+	owner := ownerOf(o)
+	w.statuses[id] = storedStatus{statusOf(o), o.GetResourceVersion(), owner}
+	if owner == w.installation {
+		delete(w.notOurs, id)
+	} else {
+		w.notOurs[id] = owner
+	}
+}
+
+func (w *world) miss(id model.ObjectID) {
+	delete(w.statuses, id)
+	delete(w.notOurs, id)
 }
 
 // feed keeps the objects of one kind as its informer delivers them.

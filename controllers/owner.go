@@ -59,23 +59,26 @@ type foreigner struct {
 // ours are the objects of a kind that are not left to another installation, in the
 // namespaces that were read. The caller holds the lock.
 func ours[T client.Object](w *world, all kept[T], kind string, foreign *[]foreigner) []T {
-	left := make([]T, 0, len(all))
+	if len(w.notOurs) == 0 && w.joined == nil {
+		return slices.Collect(maps.Values(all))
+	}
+	mine := make([]T, 0, len(all))
 	for name, o := range all {
 		if !w.whole(name.Namespace) {
 			continue
 		}
 		id := identify(kind, o)
-		owner := w.statuses[id].owner // that of o can be old: another owner alone is another o
-		if owner == "" {
+		owner, other := w.notOurs[id]
+		if other && owner == "" {
 			owner = w.ownerAbove(o)
 		}
-		if owner == "" || owner == w.installation {
-			left = append(left, o)
+		if owner == "" {
+			mine = append(mine, o)
 		} else {
 			*foreign = append(*foreign, foreigner{id, owner})
 		}
 	}
-	return left
+	return mine
 }
 
 // ownerAbove is the other installation that owns the Organization which an object refers

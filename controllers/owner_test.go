@@ -56,10 +56,7 @@ func owner(u *unstructured.Unstructured) string {
 	return name
 }
 
-func (s *side) serves(clientID string) bool {
-	_, a := s.snapshot().Application(clientID)
-	return a != nil
-}
+func (s *side) has(clientID string) bool { return s.serves(clientID) == nil }
 
 // settled waits until the leader of each side has renewed its Lease a few times in a row
 // without anything else being written by any.
@@ -119,7 +116,7 @@ spec: {organizationRef: {name: race%[1]d}, type: Machine, scopes: ["org:read"]}
 		name := fmt.Sprintf("race%d", i)
 		app, org := b.get(kindApplication, name, "robot"), b.get(kindOrganization, name, name)
 		for _, s := range []*side{blue, green} {
-			if want := owner(app) == s.Installation && owner(org) == s.Installation; s.serves(name+"."+name+".robot") != want {
+			if want := owner(app) == s.Installation && owner(org) == s.Installation; s.has(name+"."+name+".robot") != want {
 				t.Errorf("%s: of %s and %s, served by %s: %t", name, owner(org), owner(app), s.Installation, !want)
 			}
 			if owner(app) == s.Installation && condition(app, v1alpha1.Accepted).Type == "" {
@@ -163,11 +160,11 @@ spec: {organizationRef: {name: acme}, type: Device, scopes: ["org:read"]}
 		return nil
 	})
 	settled(b, green)
-	if u := b.get(kindApplication, "acme", "late"); observed(u) != -1 || green.serves("acme.acme.late") {
+	if u := b.get(kindApplication, "acme", "late"); observed(u) != -1 || green.has("acme.acme.late") {
 		t.Errorf("taken from the owner of its Organization: %v", u.Object["status"])
 	}
 	blue = b.installation("blue", nil)
-	if u := b.expect(kindApplication, "acme", "late", "True"); owner(u) != "blue" || !blue.serves("acme.acme.late") {
+	if u := b.expect(kindApplication, "acme", "late", "True"); owner(u) != "blue" || !blue.has("acme.acme.late") {
 		t.Errorf("owned by %q", owner(u))
 	}
 }
@@ -179,7 +176,7 @@ func TestAnObjectOfAnotherInstallationIsLeftAloneUntilItIsClaimed(t *testing.T) 
 	b.create(good)
 	b.expectGood()
 	u := b.get(kindApplication, "acme", "cli")
-	if owner(u) != "blue" || !blue.serves("acme.acme.cli") {
+	if owner(u) != "blue" || !blue.has("acme.acme.cli") {
 		t.Fatalf("owned by %q", owner(u))
 	}
 
@@ -190,7 +187,7 @@ func TestAnObjectOfAnotherInstallationIsLeftAloneUntilItIsClaimed(t *testing.T) 
 		t.Fatal(err)
 	}
 	b.eventually("dropped", func() error {
-		if blue.serves("acme.acme.cli") {
+		if blue.has("acme.acme.cli") {
 			return errors.New("still served")
 		}
 		return nil
@@ -213,7 +210,7 @@ func TestAnObjectOfAnotherInstallationIsLeftAloneUntilItIsClaimed(t *testing.T) 
 	if err := Claim(t.Context(), b.Client, id, "blue"); err != nil {
 		t.Fatal(err)
 	}
-	if now := b.expect(kindApplication, "acme", "cli", "True"); owner(now) != "blue" || !blue.serves("acme.acme.cli") {
+	if now := b.expect(kindApplication, "acme", "cli", "True"); owner(now) != "blue" || !blue.has("acme.acme.cli") {
 		t.Errorf("owned by %q", owner(now))
 	}
 	if got := gauge(t, registry, "gatehouse_foreign_objects", kindApplication); got != 0 {
@@ -247,15 +244,15 @@ func TestALabelEditHandsOverNothing(t *testing.T) {
 	}
 	relabel("green")
 	b.eventually("nobody's", func() error {
-		if blue.serves("acme.acme.cli") || len(green.Remarks()) != 1 {
-			return fmt.Errorf("served by blue: %t; green says %q", blue.serves("acme.acme.cli"), green.Remarks())
+		if blue.has("acme.acme.cli") || len(green.Remarks()) != 1 {
+			return fmt.Errorf("served by blue: %t; green says %q", blue.has("acme.acme.cli"), green.Remarks())
 		}
 		return nil
 	})
 	settled(b, blue, green)
 	relabel("blue")
 	b.eventually("blue's again", func() error {
-		if !blue.serves("acme.acme.cli") || len(green.Remarks()) != 0 {
+		if !blue.has("acme.acme.cli") || len(green.Remarks()) != 0 {
 			return errors.New("not yet")
 		}
 		return nil
@@ -278,7 +275,7 @@ func TestAfterTheKeyringIsLostTheCureIsSaid(t *testing.T) {
 		t.Errorf("it says %q", said)
 	}
 	settled(b, second)
-	if second.serves("acme.acme.cli") || second.writes.other.Load() != 0 {
+	if second.has("acme.acme.cli") || second.writes.other.Load() != 0 {
 		t.Errorf("wrote %d times", second.writes.other.Load())
 	}
 	for _, o := range theGood {
@@ -287,7 +284,7 @@ func TestAfterTheKeyringIsLostTheCureIsSaid(t *testing.T) {
 		}
 	}
 	b.expectGood()
-	if len(second.Remarks()) != 0 || !second.serves("acme.acme.cli") {
+	if len(second.Remarks()) != 0 || !second.has("acme.acme.cli") {
 		t.Errorf("it says %q", second.Remarks())
 	}
 }
