@@ -40,14 +40,14 @@ func TestTheAPIServersAuditLogShowsNothingForbiddenAndNothingInExcess(t *testing
 			from := len(b.requests())
 			b.life(o)
 			user := "system:serviceaccount:" + o.SystemNamespace + ":gatehouse"
-			asked := slices.DeleteFunc(b.requests()[from:], func(r localkube.Request) bool { return r.User != user })
+			asked := slices.DeleteFunc(b.requests()[from:], func(r localkube.Event) bool { return r.User != user })
 			used := map[string]bool{}
 			for _, r := range asked {
 				if r.Code == http.StatusForbidden {
-					t.Errorf("forbidden: %v", r)
+					t.Errorf("forbidden: %+v", r)
 				}
 				if scope == "namespaces" && r.Resource != "" && r.Namespace == "" {
-					t.Errorf("asked of the whole cluster: %v", r)
+					t.Errorf("asked of the whole cluster: %+v", r)
 				}
 				used[right(r.Group, r.Resource, r.Subresource, r.Verb)] = true
 			}
@@ -69,7 +69,7 @@ func TestTheAPIServersAuditLogShowsNothingForbiddenAndNothingInExcess(t *testing
 	}
 }
 
-func secretsAreAskedForByLabel(t *testing.T, asked []localkube.Request) {
+func secretsAreAskedForByLabel(t *testing.T, asked []localkube.Event) {
 	t.Helper()
 	ours := map[string]bool{"machine-credentials": true, "other": true, "": true} // a creation is logged without its name
 	for _, r := range asked {
@@ -78,15 +78,15 @@ func secretsAreAskedForByLabel(t *testing.T, asked []localkube.Request) {
 		}
 		switch r.Verb {
 		case "list", "watch":
-			if r.LabelSelector != visible.String() || r.Name != "" {
-				t.Errorf("it sees other Secrets: %v with selector %q", r, r.LabelSelector)
+			if r.LabelSelector() != visible.String() || r.Name != "" {
+				t.Errorf("it sees other Secrets: %+v with selector %q", r, r.LabelSelector())
 			}
 		case "create", "update", "delete":
 			if !ours[r.Name] {
-				t.Errorf("not ours: %v", r)
+				t.Errorf("not ours: %+v", r)
 			}
 		default:
-			t.Errorf("no need to: %v", r)
+			t.Errorf("no need to: %+v", r)
 		}
 	}
 }
@@ -98,8 +98,11 @@ func TestAnAPIServerThatStreamsNoListsIsAskedForThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := filepath.Join(t.TempDir(), "audit.log")
-	k, err := localkube.Start(t.TempDir(), definitions, localkube.Audit(log), localkube.Flag("feature-gates", "WatchList=false"))
+	log, err := localkube.NewAudit(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := localkube.Start(t.TempDir(), definitions, log.Option(), localkube.Flag("feature-gates", "WatchList=false"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,17 +118,17 @@ func TestAnAPIServerThatStreamsNoListsIsAskedForThem(t *testing.T) {
 	b.serve()
 	b.create(good)
 	b.expectGood()
-	all, err := localkube.Requests(log)
+	all, err := log.Events()
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked := slices.DeleteFunc(all, func(r localkube.Request) bool {
+	asked := slices.DeleteFunc(all, func(r localkube.Event) bool {
 		return r.User != "system:serviceaccount:"+systemNamespace+":gatehouse"
 	})
 	used := map[string]bool{}
 	for _, r := range asked {
 		if r.Code == http.StatusForbidden {
-			t.Errorf("forbidden: %v", r)
+			t.Errorf("forbidden: %+v", r)
 		}
 		used[right(r.Group, r.Resource, r.Subresource, r.Verb)] = true
 	}
@@ -217,9 +220,9 @@ func (b *bench) samples(system string) {
 	}
 }
 
-func (b *bench) requests() []localkube.Request {
+func (b *bench) requests() []localkube.Event {
 	b.t.Helper()
-	all, err := localkube.Requests(auditLog)
+	all, err := audit.Events()
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -43,8 +43,8 @@ const (
 // starts its own Cluster and removes what it declared.
 var kube *localkube.Cluster
 
-// auditLog is the file in which kube's audit log is.
-var auditLog string
+// audit is kube's audit log.
+var audit *localkube.Audit
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -66,8 +66,10 @@ func withKube(run func() int) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	auditLog = filepath.Join(dir, "audit.log")
-	if kube, err = localkube.Start("", definitions, localkube.Audit(auditLog)); err != nil {
+	if audit, err = localkube.NewAudit(dir); err != nil {
+		return 1, err
+	}
+	if kube, err = localkube.Start("", definitions, audit.Option()); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, kube.Stop()) }()

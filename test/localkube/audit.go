@@ -6,95 +6,117 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// auditPolicy has every request once it was answered, or, of a watch, once it was accepted.
+// auditPolicy logs what was asked and by whom, without any body. A watch is logged when it
+// starts as well: it may outlive the test.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules: [{level: Metadata}]
 `
 
-// Audit writes kube-apiserver's audit log to a file, which Requests reads. A request is in it
-// before its answer is out.
-func Audit(file string) Option {
+// Audit is what kube-apiserver logs of the requests that it answers.
+type Audit struct{ policy, log string }
+
+// NewAudit prepares an audit log in dir, for one cluster.
+func NewAudit(dir string) (*Audit, error) {
+	a := &Audit{filepath.Join(dir, "audit-policy.yaml"), filepath.Join(dir, "audit.log")}
+	return a, os.WriteFile(a.policy, []byte(auditPolicy), 0o600)
+}
+
+// Option has kube-apiserver write the log.
+func (a *Audit) Option() Option {
 	return func(s *envtest.APIServer) {
-		policy := file + ".policy"
-		if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
-			policy = "/nonexistent/" + err.Error() // which kube-apiserver reports when it starts
-		}
-		s.Configure().Set("audit-policy-file", policy).Set("audit-log-path", file).Set("audit-log-mode", "blocking")
+		s.Configure().
+			Set("audit-policy-file", a.policy).
+			Set("audit-log-path", a.log).
+			// A request ends when its line is written.
+			Set("audit-log-mode", "blocking").
+			// One file, however much it is, in MB.
+			Set("audit-log-maxsize", "10000")
 	}
 }
 
-// Request is one that kube-apiserver was asked.
-type Request struct {
-	User, Verb string
-	// Group of the resource; empty for the core group.
+// The stages of a request. A watch has both, anything else is complete only.
+const (
+	StageStarted  = "ResponseStarted"
+	StageComplete = "ResponseComplete"
+)
+
+// Event is one request. Requests outside the API, such as those of discovery, have no
+// Resource.
+type Event struct {
+	Time  time.Time // of the stage
+	Stage string
+	User  string
+	// Verb is Kubernetes' own, such as list, watch, patch, deletecollection.
+	Verb                         string
 	Group, Resource, Subresource string
-	Namespace, Name              string
-	// LabelSelector of a list, watch or deletion of many.
-	LabelSelector string
-	// Path that was asked for: all there is of a request for no resource.
-	Path string
-	// Code is the HTTP status of the answer.
-	Code int
-	At   time.Time
+	// Name is empty if a collection was asked for.
+	Namespace, Name string
+	URI             string
+	Code            int
 }
 
-// String is a request for people.
-func (r Request) String() string {
-	what := r.Path
-	if r.Resource != "" {
-		what = r.Resource
-		if r.Group != "" {
-			what += "." + r.Group
-		}
-		if r.Subresource != "" {
-			what += "/" + r.Subresource
-		}
-		what += fmt.Sprintf(" %s/%s", r.Namespace, r.Name)
+// LabelSelector is the one that the request was limited to; empty: none.
+func (e Event) LabelSelector() string {
+	u, err := url.Parse(e.URI)
+	if err != nil {
+		return ""
 	}
-	return fmt.Sprintf("%s: %s %s: %d", r.User, r.Verb, what, r.Code)
+	return u.Query().Get("labelSelector")
 }
 
-// Requests are those that the audit log has, in its order.
-func Requests(file string) ([]Request, error) {
-	content, err := os.ReadFile(file)
+// Writes reports that the request asked for a change.
+func (e Event) Writes() bool {
+	return slices.Contains([]string{"create", "update", "patch", "delete", "deletecollection"}, e.Verb)
+}
+
+// Events returns what is logged so far, oldest first. A request whose answer is small is in
+// it once its answer has arrived.
+func (a *Audit) Events() ([]Event, error) {
+	content, err := os.ReadFile(a.log)
 	if err != nil {
 		return nil, err
 	}
-	var all []Request
-	seen := map[string]bool{} // a watch is logged when it is accepted and when it ends
+	var all []Event
 	for line := range bytes.Lines(content) {
-		var e struct {
-			AuditID, RequestURI, Verb string
-			User                      struct{ Username string }
-			ObjectRef                 struct{ Resource, APIGroup, Subresource, Namespace, Name string }
-			ResponseStatus            struct{ Code int }
-			RequestReceivedTimestamp  time.Time
-		}
 		if !bytes.HasSuffix(line, []byte("\n")) {
-			break // it is being written
+			break // being written
 		}
-		if err := json.Unmarshal(line, &e); err != nil {
+		var l struct {
+			Stage          string    `json:"stage"`
+			StageTimestamp time.Time `json:"stageTimestamp"`
+			RequestURI     string    `json:"requestURI"`
+			Verb           string    `json:"verb"`
+			User           struct {
+				Username string `json:"username"`
+			} `json:"user"`
+			ObjectRef struct {
+				APIGroup    string `json:"apiGroup"`
+				Resource    string `json:"resource"`
+				Subresource string `json:"subresource"`
+				Namespace   string `json:"namespace"`
+				Name        string `json:"name"`
+			} `json:"objectRef"`
+			ResponseStatus struct {
+				Code int `json:"code"`
+			} `json:"responseStatus"`
+		}
+		if err := json.Unmarshal(line, &l); err != nil {
 			return nil, fmt.Errorf("audit log: %w", err)
 		}
-		if seen[e.AuditID] {
-			continue
-		}
-		seen[e.AuditID] = true
-		u, err := url.Parse(e.RequestURI)
-		if err != nil {
-			return nil, fmt.Errorf("audit log: %w", err)
-		}
-		all = append(all, Request{
-			User: e.User.Username, Verb: e.Verb, Group: e.ObjectRef.APIGroup, Resource: e.ObjectRef.Resource,
-			Subresource: e.ObjectRef.Subresource, Namespace: e.ObjectRef.Namespace, Name: e.ObjectRef.Name,
-			LabelSelector: u.Query().Get("labelSelector"), Path: u.Path, Code: e.ResponseStatus.Code, At: e.RequestReceivedTimestamp,
+		o := l.ObjectRef
+		all = append(all, Event{
+			Time: l.StageTimestamp, Stage: l.Stage, User: l.User.Username, Verb: l.Verb,
+			Group: o.APIGroup, Resource: o.Resource, Subresource: o.Subresource, Namespace: o.Namespace, Name: o.Name,
+			URI: l.RequestURI, Code: l.ResponseStatus.Code,
 		})
 	}
 	return all, nil
