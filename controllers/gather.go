@@ -106,6 +106,11 @@ func (w *world) gather(o Options) (compile.Input, []foreigner) {
 		Dev:             o.Dev,
 		DigestKey:       o.DigestKey,
 	}
+	for _, name := range o.Namespaces {
+		if !w.whole(name) {
+			in.Unread = append(in.Unread, name)
+		}
+	}
 	for name, s := range w.secrets {
 		switch {
 		case !w.whole(name.Namespace):

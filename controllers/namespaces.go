@@ -197,19 +197,6 @@ func (n *namespaces) remarks() []string {
 	return all
 }
 
-// unread are the namespaces of which nothing is known, in order.
-func (n *namespaces) unread() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var names []string
-	for _, name := range n.names {
-		if !n.each[name].whole {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // Get reads from the watch cache of the namespace.
 func (n *namespaces) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 	n.mu.Lock()

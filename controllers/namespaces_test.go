@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -120,6 +121,9 @@ func TestANamespaceThatCannotBeReadIsLeftOutAndJoinsLater(t *testing.T) {
 		if !strings.Contains(said, "namespace "+name+" is left out") || !strings.Contains(said, "bind the Role of config/rbac/namespace") {
 			t.Errorf("of %s it says %q", name, said)
 		}
+	}
+	if unread := b.snapshot().Unread; !slices.Equal(unread, []string{"team-b", "team-c"}) {
+		t.Errorf("of %v nothing is known", unread)
 	}
 	for name, want := range map[string]float64{"team-a": 1, "team-b": 0, "team-c": 0, scoped: 1} {
 		if got := gauge(t, registry, "gatehouse_namespace_readable", name); got != want {

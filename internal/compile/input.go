@@ -17,6 +17,9 @@ type Input struct {
 	Outputs    []Output    // those labelled `output`, and those known to stand in their way
 	Namespaces []Namespace // every namespace that can be read
 
+	// Unread are namespaces of which nothing is known: what they declare is not here, and is
+	// not gone either.
+	Unread []string
 	// SystemNamespace holds the installation-wide AuthProviders.
 	SystemNamespace string
 	// AnySlug admits every slug without a grant by its Namespace (standalone mode).

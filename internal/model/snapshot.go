@@ -16,6 +16,9 @@ type Snapshot struct {
 	// Objects lists everything that is declared, served or not. An object that is not in
 	// it is gone: what was issued for it is dead for good.
 	Objects []ObjectID
+	// Unread are namespaces of which nothing is known, in order: what was declared there is
+	// not served, and not gone.
+	Unread []string
 
 	bySlug map[string]*Organization
 	byID   map[string]*Organization
