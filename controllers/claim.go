@@ -14,8 +14,8 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
-// Claim makes an installation the owner of an object, whoever owned it before: it is what
-// `gatehouse adopt` does in a cluster. The status that the owner before wrote goes, whole:
+// Claim makes an installation the owner of an object, whoever owned it before. It is meant
+// for `gatehouse adopt`; docs/operations.md shows how kubectl does the same. The status that the owner before wrote goes, whole:
 // the new one writes its own, and whoever looks in between sees that there is no verdict yet.
 //
 // Both see the new owner on their watch: the one before drops the object, as gone, and the

@@ -134,7 +134,7 @@ func (n *neighbours) replace(foreign []foreigner) {
 			continue
 		}
 		if news++; news <= maxForeignLogged {
-			n.log.Info("left to another installation: not served here, status not written; to take it over: gatehouse adopt",
+			n.log.Info("left to another installation: not served here, status not written; to take it over: docs/operations.md, Two installations",
 				"kind", f.id.Kind, "namespace", f.id.Namespace, "name", f.id.Name, "installation", f.owner)
 		}
 	}
@@ -156,7 +156,7 @@ func (n *neighbours) remarks() []string {
 	var all []string
 	for _, owner := range slices.Sorted(maps.Keys(counts)) {
 		all = append(all, fmt.Sprintf("%d objects are those of installation %.64q (status.installation) and are not served here; "+
-			"if that installation is no more, or its keyring is lost, take them over: gatehouse adopt", counts[owner], owner))
+			"if that installation is no more, or its keyring is lost, take them over: docs/operations.md, Two installations", counts[owner], owner))
 	}
 	return all
 }

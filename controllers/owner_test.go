@@ -3,6 +3,10 @@ package controllers
 import (
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -14,6 +18,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/test/localkube"
 )
 
 // side is one of several installations in a test's cluster.
@@ -154,7 +159,7 @@ metadata: {name: late, namespace: acme}
 spec: {organizationRef: {name: acme}, type: Device, scopes: ["org:read"]}
 `)
 	b.eventually("left alone", func() error {
-		if said := strings.Join(green.Remarks(), "\n"); !strings.Contains(said, `6 objects are those of installation "blue"`) || !strings.Contains(said, "gatehouse adopt") {
+		if said := strings.Join(green.Remarks(), "\n"); !strings.Contains(said, `6 objects are those of installation "blue"`) || !strings.Contains(said, "take them over") {
 			return fmt.Errorf("it says %q", said)
 		}
 		return nil
@@ -271,7 +276,7 @@ func TestAfterTheKeyringIsLostTheCureIsSaid(t *testing.T) {
 	b.expectGood()
 	first.stop()
 	second := b.installation("second", nil)
-	if said := strings.Join(second.Remarks(), "\n"); !strings.Contains(said, `5 objects are those of installation "first"`) || !strings.Contains(said, "keyring is lost, take them over: gatehouse adopt") {
+	if said := strings.Join(second.Remarks(), "\n"); !strings.Contains(said, `5 objects are those of installation "first"`) || !strings.Contains(said, "keyring is lost, take them over: docs/operations.md") {
 		t.Errorf("it says %q", said)
 	}
 	settled(b, second)
@@ -284,6 +289,47 @@ func TestAfterTheKeyringIsLostTheCureIsSaid(t *testing.T) {
 		}
 	}
 	b.expectGood()
+	if len(second.Remarks()) != 0 || !second.has("acme.acme.cli") {
+		t.Errorf("it says %q", second.Remarks())
+	}
+}
+
+var takeover = regexp.MustCompile("(?s)```sh takeover\n(.*?)```")
+
+func TestTheCommandsOfTheDocsHandOverWhatAnotherInstallationOwns(t *testing.T) {
+	b := newBench(t, kube)
+	first := b.installation("first", nil)
+	b.create(good)
+	b.expectGood()
+	first.stop()
+	second := b.installation("second", nil)
+	page, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := takeover.FindSubmatch(page)
+	if found == nil {
+		t.Fatal("docs/operations.md has no such commands")
+	}
+	kubectl, err := localkube.Kubectl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, kube.KubeConfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shell := exec.CommandContext(t.Context(), "bash", "-eo", "pipefail", "-c", strings.ReplaceAll(string(found[1]), "OWNER", "first"))
+	shell.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "PATH="+filepath.Dir(kubectl)+":"+os.Getenv("PATH"))
+	if out, err := shell.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b.expectGood()
+	for _, o := range theGood {
+		if u := b.get(o[0], o[1], o[2]); owner(u) != "second" {
+			t.Errorf("%v is owned by %q", o, owner(u))
+		}
+	}
 	if len(second.Remarks()) != 0 || !second.has("acme.acme.cli") {
 		t.Errorf("it says %q", second.Remarks())
 	}
