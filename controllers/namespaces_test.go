@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
@@ -308,5 +309,36 @@ func TestANamespaceThatCanNoLongerBeReadStaysInService(t *testing.T) {
 			return fmt.Errorf("it says %q", said)
 		}
 		return nil
+	})
+}
+
+// An API server that does not answer for one of them is waited for: that a namespace cannot
+// be read is said by it, not by its silence.
+func TestTheFirstPublishingWaitsUntilEveryNamespaceIsReadOrRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Namespaces: []string{"refused", "silent"}, Log: testLog()}
+		n := newNamespaces(o, newWorld(o), newClusterMetrics(nil))
+		decided := make(chan error)
+		go func() { decided <- n.WaitForSync(t.Context()) }()
+		waits := func(after string) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case <-decided:
+				t.Fatalf("%s it does not wait", after)
+			default:
+			}
+		}
+		waits("at first")
+		n.answered("refused", "roles", http.StatusForbidden)
+		waits("after one refusal")
+		n.answered("silent", "roles", http.StatusOK)
+		n.answered("silent", "secrets", http.StatusServiceUnavailable)
+		n.answered("silent", "organizations", http.StatusUnauthorized)
+		waits("while parts of it are not answered")
+		n.answered("silent", "secrets", http.StatusForbidden)
+		if err := <-decided; err != nil {
+			t.Error(err)
+		}
 	})
 }
