@@ -32,11 +32,11 @@ const (
 // statusWriter is the only writer of status. It knows the verdict on every object at all
 // times; while this replica leads it applies those that differ from what is stored.
 type statusWriter struct {
-	client client.Client
-	world  *world
-	owner  string
-	clock  clock.WithTicker
-	log    logr.Logger
+	client       client.Client
+	world        *world
+	installation string
+	clock        clock.WithTicker
+	log          logr.Logger
 
 	mu       sync.Mutex
 	verdicts map[model.ObjectID]verdict
@@ -61,7 +61,7 @@ type written struct {
 
 func newStatusWriter(c client.Client, w *world, o Options) *statusWriter {
 	return &statusWriter{
-		client: c, world: w, owner: "gatehouse-" + o.Installation, clock: o.Clock, log: o.Log.WithName("status"),
+		client: c, world: w, installation: o.Installation, clock: o.Clock, log: o.Log.WithName("status"),
 		verdicts: map[model.ObjectID]verdict{}, served: map[model.ObjectID]*compile.Report{},
 	}
 }
@@ -97,13 +97,16 @@ func (s *statusWriter) replace(result compile.Result, failed error) {
 	}
 }
 
-// wake looks at one object again: it changed in something that is not its declaration.
-func (s *statusWriter) wake(id model.ObjectID) {
+// wake looks at one object again: it changed in something that is not its declaration. It
+// reports whether there is a verdict on it.
+func (s *statusWriter) wake(id model.ObjectID) (judged bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.queue != nil {
 		s.queue.Add(id)
 	}
+	_, judged = s.verdicts[id]
+	return judged
 }
 
 // lead writes until ctx ends.
@@ -172,7 +175,7 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 		return 0, nil
 	}
 	now := s.clock.Now()
-	want, base := v.status(now), stored.objectStatus
+	want, base := v.status(now, s.installation), stored.objectStatus
 	if last.status.value != nil {
 		base = last.status // the cache may not have our own write yet
 	}
@@ -183,7 +186,7 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 	if wait := last.at.Add(countsEvery).Sub(now); wait > 0 && last.status.differsInCountsOnly(want) {
 		return wait, nil
 	}
-	version, err := s.apply(ctx, id, want)
+	version, err := s.apply(ctx, id, want, last.onto(stored.version))
 	if err != nil || version == "" {
 		return 0, err
 	}
@@ -195,9 +198,9 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 	return v.nextBound(now), nil
 }
 
-// apply writes the status and returns the object's new version; none if the object is no
-// longer the one that was judged, which its own event tells.
-func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want objectStatus) (string, error) {
+// apply writes the status onto a version and returns the object's new one; none if the
+// object is no longer as it was seen, which its own event tells.
+func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want objectStatus, version string) (string, error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(want.value)
 	if err != nil {
 		return "", fmt.Errorf("encode status: %w", err)
@@ -205,12 +208,13 @@ func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want object
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(),
 		"kind":       id.Kind,
-		// The UID makes it a precondition: a verdict on a deleted object must not be
-		// written to its successor.
-		"metadata": map[string]any{"namespace": id.Namespace, "name": id.Name, "uid": id.UID},
+		// The UID is a precondition: a verdict on a deleted object must not be written to
+		// its successor. So is the version: of two installations that both see no owner,
+		// one becomes it, and nobody takes an object back from whom it was given to.
+		"metadata": map[string]any{"namespace": id.Namespace, "name": id.Name, "uid": id.UID, "resourceVersion": version},
 		"status":   fields,
 	}}
-	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(s.owner), client.ForceOwnership)
+	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("gatehouse-"+s.installation), client.ForceOwnership)
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return "", nil
 	}
@@ -218,6 +222,15 @@ func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want object
 		return "", fmt.Errorf("apply: %w", err)
 	}
 	return u.GetResourceVersion(), nil
+}
+
+// onto is the object's version as far as it is known, if the cache has the one that is
+// seen: our own write may still be on its way to it.
+func (w written) onto(seen string) string {
+	if w.before == seen && w.now != "" {
+		return w.now
+	}
+	return seen
 }
 
 // same reports that want was applied already, and that the object is as it was just
@@ -255,19 +268,23 @@ type objectStatus struct {
 }
 
 // status is what the object should say of itself, without the times of its conditions.
-func (v verdict) status(now time.Time) objectStatus {
+func (v verdict) status(now time.Time, installation string) objectStatus {
 	switch v.report.Object.Kind {
 	case kindOrganization:
 		s := v.report.OrganizationStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	case kindApplication:
 		s := v.report.ApplicationStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	case kindRole:
 		s := v.report.RoleStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	default:
 		s := v.report.ProviderStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	}
 }

@@ -29,6 +29,8 @@ type serveOptions struct {
 	issuer, listen, opsListen  string
 	tlsCert, tlsKey            string
 	manifests, systemNamespace string
+	namespaces                 []string
+	selector                   string
 	dataDir                    *string
 	trustedProxies             []string
 	rateLimitScale             float64
@@ -69,6 +71,8 @@ State is an embedded SQLite store in --data-dir, with the keyring beside it.`,
 	f.StringVar(&o.tlsKey, "tls-key", "", "PEM file of the private key of --tls-cert, unencrypted")
 	f.StringVar(&o.manifests, "manifests", "", "directory of YAML files to serve instead of a cluster's resources")
 	f.StringVar(&o.systemNamespace, "system-namespace", "", "namespace of the Lease and of installation-wide AuthProviders (default: the pod's, else gatehouse-system)")
+	f.StringSliceVar(&o.namespaces, "namespaces", nil, "the only namespaces to follow, as acme,globex, besides the system namespace; default: all (docs/install.md)")
+	f.StringVar(&o.selector, "selector", "", "label selector of the declarations to follow, such as auth.gatehouse.dev/installation=blue; default: all (docs/operations.md)")
 	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, as 10.0.0.0/8,…; default none")
 	f.Float64Var(&o.rateLimitScale, "rate-limit-scale", 1, "multiplies every rate limit; 0 switches them off, for load tests only")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least level that is logged: debug (every request), info (refusals), warn or error (faults)")
@@ -94,6 +98,9 @@ func (o *serveOptions) complete() error {
 		if o.manifests == "" {
 			o.systemNamespace = podNamespace()
 		}
+	}
+	if err := o.checkScope(); err != nil {
+		return err
 	}
 	if o.rateLimitScale < 0 {
 		return usageError("--rate-limit-scale: must not be negative")
