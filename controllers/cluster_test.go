@@ -44,6 +44,9 @@ const (
 // starts its own Cluster and removes what it declared.
 var kube *localkube.Cluster
 
+// audit is kube's audit log.
+var audit *localkube.Audit
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code, err := withKube(m.Run)
@@ -59,7 +62,15 @@ func withKube(run func() int) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	if kube, err = localkube.Start("", definitions); err != nil {
+	dir, err := os.MkdirTemp("", "gatehouse-controllers-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if audit, err = localkube.NewAudit(dir); err != nil {
+		return 1, err
+	}
+	if kube, err = localkube.Start("", definitions, audit.Option()); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, kube.Stop()) }()

@@ -35,13 +35,14 @@ const (
 // credentialsWriter is the only writer of Secrets. It knows at all times what every
 // application wants; while this replica leads it takes the next step for each.
 type credentialsWriter struct {
-	client client.Client // reads from the watch cache alone
-	world  *world
-	keeper *output.Keeper
-	events events.EventRecorder
-	clock  clock.WithTicker
-	log    logr.Logger
-	work   worklist
+	client       client.Client // reads from the watch cache alone
+	world        *world
+	installation string
+	keeper       *output.Keeper
+	events       events.EventRecorder
+	clock        clock.WithTicker
+	log          logr.Logger
+	work         worklist
 
 	mu       sync.Mutex
 	judged   []*compile.Report // what is wanted follows from
@@ -59,8 +60,8 @@ type wanted struct {
 
 func newCredentialsWriter(c client.Client, w *world, recorder events.EventRecorder, o Options) *credentialsWriter {
 	return &credentialsWriter{
-		client: c, world: w, keeper: output.NewKeeper(rand.Reader, o.DigestKey), events: recorder,
-		clock: o.Clock, log: o.Log.WithName("credentials"),
+		client: c, world: w, installation: o.Installation,
+		keeper: output.NewKeeper(rand.Reader, o.DigestKey), events: recorder, clock: o.Clock, log: o.Log.WithName("credentials"),
 		work:   worklist{clock: o.Clock, workers: credentialsWorkers, soonest: time.Second, latest: 5 * time.Minute},
 		wanted: map[model.ObjectID]wanted{}, cleaning: map[model.ObjectID]bool{}, made: map[types.NamespacedName]time.Time{},
 	}
@@ -145,7 +146,7 @@ func (c *credentialsWriter) next(ctx context.Context, id model.ObjectID) (time.D
 	c.mu.Lock()
 	w, exists := c.wanted[id]
 	c.mu.Unlock()
-	if !exists {
+	if !exists || !c.claimed(id) {
 		return 0, nil
 	}
 	again, err := c.write(ctx, id, w)
@@ -159,6 +160,23 @@ func (c *credentialsWriter) next(ctx context.Context, id model.ObjectID) (time.D
 		return 0, nil
 	}
 	return max(again.Sub(c.clock.Now()), time.Millisecond), nil
+}
+
+// wake looks at one application again: it changed in something that is not its declaration.
+func (c *credentialsWriter) wake(id model.ObjectID) {
+	c.mu.Lock()
+	_, exists := c.wanted[id]
+	c.mu.Unlock()
+	if exists {
+		c.work.add(id)
+	}
+}
+
+// claimed reports whether an application is this installation's beyond doubt: until its
+// status says so another one may make it its own, and two would write one Secret.
+func (c *credentialsWriter) claimed(id model.ObjectID) bool {
+	stored, _ := c.world.status(id)
+	return stored.owner == c.installation
 }
 
 // write takes the next step for one application, and returns when to look again. A Secret

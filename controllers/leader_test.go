@@ -15,8 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// writes counts requests that change something, those to the Lease apart.
-type writes struct{ lease, other atomic.Int64 }
+// writes counts requests that change something, those to the Lease apart, and among the
+// others those to Secrets.
+type writes struct{ lease, other, secrets atomic.Int64 }
 
 func (w *writes) wrap(o *Options) {
 	o.Config.Wrap(func(next http.RoundTripper) http.RoundTripper { return roundTripper{next, w} })
@@ -34,6 +35,9 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.writes.lease.Add(1)
 	default:
 		t.writes.other.Add(1)
+		if strings.Contains(r.URL.Path, "/secrets") {
+			t.writes.secrets.Add(1)
+		}
 	}
 	return t.next.RoundTrip(r)
 }

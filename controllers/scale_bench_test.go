@@ -46,7 +46,7 @@ func BenchmarkOneChange(b *testing.B) {
 
 // filled is a world that has been delivered the Input.
 func filled(in compile.Input) *world {
-	w := newWorld()
+	w := newWorld(Options{})
 	for _, o := range in.Organizations {
 		w.organizations[client.ObjectKeyFromObject(o)] = o
 	}

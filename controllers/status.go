@@ -38,13 +38,13 @@ const (
 // statusWriter is the only writer of status. It knows the verdict on every object at all
 // times; while this replica leads it applies those that differ from what is stored.
 type statusWriter struct {
-	client client.Client
-	world  *world
-	owner  string
-	herald *herald
-	clock  clock.WithTicker
-	log    logr.Logger
-	work   worklist
+	client       client.Client
+	world        *world
+	installation string
+	herald       *herald
+	clock        clock.WithTicker
+	log          logr.Logger
+	work         worklist
 
 	mu       sync.Mutex
 	verdicts map[model.ObjectID]verdict
@@ -70,7 +70,7 @@ type written struct {
 
 func newStatusWriter(c client.Client, w *world, recorder events.EventRecorder, o Options) *statusWriter {
 	return &statusWriter{
-		client: c, world: w, owner: "gatehouse-" + o.Installation, herald: newHerald(recorder, o.Clock),
+		client: c, world: w, installation: o.Installation, herald: newHerald(recorder, o.Clock),
 		clock: o.Clock, log: o.Log.WithName("status"),
 		work:     worklist{clock: o.Clock, workers: statusWorkers, soonest: 100 * time.Millisecond, latest: 30 * time.Second},
 		verdicts: map[model.ObjectID]verdict{},
@@ -118,8 +118,15 @@ func (s *statusWriter) say(v verdict) {
 	s.work.add(id)
 }
 
-// wake looks at one object again: it changed in something that is not its declaration.
-func (s *statusWriter) wake(id model.ObjectID) { s.work.add(id) }
+// wake looks at one object again: it changed in something that is not its declaration. It
+// reports whether there is a verdict on it.
+func (s *statusWriter) wake(id model.ObjectID) (judged bool) {
+	s.work.add(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, judged = s.verdicts[id]
+	return judged
+}
 
 // lead writes until ctx ends.
 func (s *statusWriter) lead(ctx context.Context) {
@@ -162,7 +169,7 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 		return 0, nil
 	}
 	now := s.clock.Now()
-	want, base := v.status(now), stored.objectStatus
+	want, base := v.status(now, s.installation), stored.objectStatus
 	if last.status.value != nil {
 		base = last.status // the cache may not have our own write yet
 	}
@@ -181,7 +188,7 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 	if wait := paced.spend(now, statusAtOnce, statusEvery); wait > 0 {
 		return wait, nil
 	}
-	version, err := s.apply(ctx, id, want)
+	version, err := s.apply(ctx, id, want, last.onto(stored.version))
 	if err != nil || version == "" {
 		return 0, err
 	}
@@ -203,9 +210,9 @@ func (s *statusWriter) arrived(id model.ObjectID, version string) {
 	}
 }
 
-// apply writes the status and returns the object's new version; none if the object is no
-// longer the one that was judged, which its own event tells.
-func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want objectStatus) (string, error) {
+// apply writes the status onto a version and returns the object's new one; none if the
+// object is no longer as it was seen, which its own event tells.
+func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want objectStatus, version string) (string, error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(want.value)
 	if err != nil {
 		return "", fmt.Errorf("encode status: %w", err)
@@ -213,12 +220,13 @@ func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want object
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(),
 		"kind":       id.Kind,
-		// The UID makes it a precondition: a verdict on a deleted object must not be
-		// written to its successor.
-		"metadata": map[string]any{"namespace": id.Namespace, "name": id.Name, "uid": id.UID},
+		// The UID is a precondition: a verdict on a deleted object must not be written to
+		// its successor. So is the version: of two installations that both see no owner,
+		// one becomes it, and nobody takes an object back from whom it was given to.
+		"metadata": map[string]any{"namespace": id.Namespace, "name": id.Name, "uid": id.UID, "resourceVersion": version},
 		"status":   fields,
 	}}
-	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(s.owner), client.ForceOwnership)
+	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("gatehouse-"+s.installation), client.ForceOwnership)
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return "", nil
 	}
@@ -226,6 +234,15 @@ func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want object
 		return "", fmt.Errorf("apply: %w", err)
 	}
 	return u.GetResourceVersion(), nil
+}
+
+// onto is the object's version as far as it is known, if the cache has the one that is
+// seen: our own write may still be on its way to it.
+func (w written) onto(seen string) string {
+	if w.before == seen && w.now != "" {
+		return w.now
+	}
+	return seen
 }
 
 // same reports that want was applied already, and that the object is as it was just
@@ -273,19 +290,23 @@ type objectStatus struct {
 }
 
 // status is what the object should say of itself, without the times of its conditions.
-func (v verdict) status(now time.Time) objectStatus {
+func (v verdict) status(now time.Time, installation string) objectStatus {
 	switch v.report.Object.Kind {
 	case kindOrganization:
 		s := v.report.OrganizationStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	case kindApplication:
 		s := v.report.ApplicationStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	case kindRole:
 		s := v.report.RoleStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	default:
 		s := v.report.ProviderStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	}
 }

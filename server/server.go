@@ -118,7 +118,11 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	now := s.Now()
-	gone, err := s.Store.SyncObjects(ctx, present(next), now)
+	declared, err := s.withUnread(ctx, next, present(next))
+	var gone map[string]store.Object
+	if err == nil {
+		gone, err = s.Store.SyncObjects(ctx, declared, now)
+	}
 	var lifted absences
 	if err == nil {
 		lifted, err = s.adopted(ctx)

@@ -30,6 +30,8 @@ type serveOptions struct {
 	issuer, listen, opsListen  string
 	tlsCert, tlsKey            string
 	manifests, systemNamespace string
+	namespaces                 []string
+	selector                   string
 	dataDir                    *string
 	trustedProxies             []string
 	rateLimitScale             float64
@@ -71,6 +73,8 @@ that is a copy, and the keys live in the Secret ` + "`gatehouse-keyring`" + ` of
 	f.StringVar(&o.tlsKey, "tls-key", "", "PEM file of the private key of --tls-cert, unencrypted")
 	f.StringVar(&o.manifests, "manifests", "", "directory of YAML files to serve instead of a cluster's resources")
 	f.StringVar(&o.systemNamespace, "system-namespace", "", "namespace of the Lease, the keys and installation-wide AuthProviders (default: the pod's, else gatehouse-system)")
+	f.StringSliceVar(&o.namespaces, "namespaces", nil, "the only namespaces to follow, as acme,globex, besides the system namespace; default: all (docs/install.md)")
+	f.StringVar(&o.selector, "selector", "", "label selector of the declarations to follow, such as auth.gatehouse.dev/installation=blue; default: all (docs/operations.md)")
 	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, as 10.0.0.0/8,…; default none")
 	f.Float64Var(&o.rateLimitScale, "rate-limit-scale", 1, "multiplies every rate limit; 0 switches them off, for load tests only")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least level that is logged: debug (every request), info (refusals), warn or error (faults)")
@@ -96,6 +100,9 @@ func (o *serveOptions) complete() error {
 		if o.manifests == "" {
 			o.systemNamespace = podNamespace()
 		}
+	}
+	if err := o.checkScope(); err != nil {
+		return err
 	}
 	if o.rateLimitScale < 0 {
 		return usageError("--rate-limit-scale: must not be negative")
@@ -216,7 +223,9 @@ func (in *installation) prepare(ctx context.Context) error {
 		return err
 	}
 	if cluster != nil {
-		in.source = in.cluster(cluster)
+		if in.source, err = in.cluster(cluster); err != nil {
+			return err
+		}
 	} else {
 		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}, adoptions: make(chan map[string]string, 1)}
 	}

@@ -12,6 +12,7 @@
 package compile
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -38,6 +39,7 @@ type Compiler struct {
 	tenants   map[types.NamespacedName]*tenant
 	others    []*Report // of no tenant: providers, Organizations without a name of their own
 	reports   []*Report // all, in order
+	unread    []string
 	snapshot  *model.Snapshot
 }
 
@@ -48,6 +50,7 @@ func Compile(in Input) Result { return new(Compiler).Compile(in) }
 // would return.
 func (c *Compiler) Compile(in Input) Result {
 	c.begin(&in)
+	c.unread = slices.Compact(slices.Sorted(slices.Values(in.Unread)))
 	changed := c.facts.update(&in)
 	c.facts.explaining = c.explaining
 	others := c.judgeProviders(&in)
@@ -185,6 +188,9 @@ func (c *Compiler) finish(stale, fresh []*Report, sameIDs bool) {
 			served = append(served, t.served)
 		}
 	}
+	if len(c.unread) > 0 {
+		digests = append(digests, fmt.Sprintf("unread %q", c.unread))
+	}
 	combined := digestAll(digests, c.providers)
 	if c.snapshot != nil && c.snapshot.Digest == combined && sameIDs {
 		return
@@ -195,6 +201,7 @@ func (c *Compiler) finish(stale, fresh []*Report, sameIDs bool) {
 	}
 	c.snapshot = model.NewSnapshot(combined, served, c.providers, objects(known, c.reports))
 	c.snapshot.Adopted = c.facts.ids
+	c.snapshot.Unread = c.unread
 }
 
 // objects lists what the reports are about, each once; the known list if it still is that.

@@ -21,6 +21,9 @@ type Input struct {
 	// its name, which an administrator had it be. Every other object's ID is its UID.
 	Adopted map[string]string
 
+	// Unread are namespaces of which nothing is known: what they declare is not here, and is
+	// not gone either.
+	Unread []string
 	// SystemNamespace holds the installation-wide AuthProviders.
 	SystemNamespace string
 	// AnySlug admits every slug without a grant by its Namespace (standalone mode).

@@ -268,6 +268,7 @@ func drawInput(t *rapid.T) compile.Input {
 		Roles:         several(t, 6, "roles", drawRole),
 		Providers:     several(t, 3, "providers", drawProvider),
 	}
+	in.Unread = list[string](t, namespaces, 2, "unread")
 	for range rapid.IntRange(0, 3).Draw(t, "secrets") {
 		in.Secrets = append(in.Secrets, drawSecret(t))
 	}

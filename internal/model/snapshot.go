@@ -18,6 +18,9 @@ type Snapshot struct {
 	Objects []ObjectID
 	// Adopted are the IDs of those that go on as an object before them, by UID.
 	Adopted map[string]string
+	// Unread are namespaces of which nothing is known, in order: what was declared there is
+	// not served, and not gone.
+	Unread []string
 
 	bySlug map[string]*Organization
 	byID   map[string]*Organization

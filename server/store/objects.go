@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -68,6 +69,24 @@ func (db *DB) SyncObjects(ctx context.Context, present []Object, now time.Time) 
 		}
 	}
 	return gone, nil
+}
+
+// PresentIn returns the objects of some namespaces that existed when SyncObjects was told
+// last, by UID in ascending order.
+func (db *DB) PresentIn(ctx context.Context, namespaces []string) ([]Object, error) {
+	m := &db.objects
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.load(ctx, db); err != nil {
+		return nil, err
+	}
+	var found []Object
+	for _, uid := range slices.Sorted(maps.Keys(m.known)) {
+		if o := m.known[uid]; o.present && slices.Contains(namespaces, o.Namespace) {
+			found = append(found, o.Object)
+		}
+	}
+	return found, nil
 }
 
 // Object finds a remembered object by its UID, present or gone.

@@ -70,6 +70,7 @@ func Run(t *testing.T, open Open) {
 		{"EventsComeNewestFirst", eventsNewestFirst},
 		{"ObjectsThatGoAreRemembered", objectsAreRemembered},
 		{"AnObjectIsFoundByItsUID", objectIsFound},
+		{"ObjectsOfANamespaceAreFoundWhileTheyExist", objectsOfNamespaces},
 		{"UnchangedObjectsWriteNothing", unchangedObjects},
 		{"AnAdoptionIsRememberedWithItsEvent", adoptionIsRemembered},
 		{"AnAdoptionNeedsBothObjectsAsTheyAre", adoptionNeedsBothAsTheyAre},

@@ -9,7 +9,7 @@ import (
 
 func TestWhatComesAgainAtOnceWaitsAsLongAsItTookBefore(t *testing.T) {
 	c := clocktesting.NewFakeClock(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC))
-	var p pace
+	var p spacing
 	p.wait(t.Context(), c) // the first does not
 	took := func(d time.Duration) {
 		began := c.Now()
