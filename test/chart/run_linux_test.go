@@ -33,10 +33,14 @@ func TestWhatIsInstalledGivesAToken(t *testing.T) {
 	for i, way := range []struct{ name, set, scheme string }{
 		{"behind a proxy", "issuer=" + issuer, "http://"},
 		{"ending TLS itself", "issuer=" + issuer + ",tls.secretName=pair", "https://"},
+		{"in listed namespaces", "issuer=" + issuer + ",namespaces={acme,globex}", "http://"}, // which the samples made
 	} {
 		t.Run(way.name, func(t *testing.T) {
-			all[i].must(t, c.kubeconfig, "install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", way.set)
-			defer all[i].uninstall(t, c)
+			helm := all[i%len(all)]
+			helm.must(t, c.kubeconfig, "install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", way.set)
+			defer helm.uninstall(t, c)
+			// Each has keys of its own, so what it served is not the next one's.
+			defer c.kubectl(t, "", "delete", "gatehouse", "--all", "-A")
 			box := newContainer(t, c)
 			client := box.certificate(t)
 			log := box.start(t)
