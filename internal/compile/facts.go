@@ -19,6 +19,7 @@ type facts struct {
 	issuer     string
 	dev        bool
 	assume     bool // that output Secrets are there
+	noCluster  bool
 	explaining bool
 }
 
@@ -69,7 +70,7 @@ func (f *facts) update(in *Input) (changed asked) {
 	}
 	difference(f.namespaces, namespaces, sameNamespace, changed.namespaces)
 	f.namespaces, f.secrets = namespaces, secrets
-	f.issuer, f.dev, f.assume = in.Issuer, in.Dev, in.AssumeOutputs
+	f.issuer, f.dev, f.assume, f.noCluster = in.Issuer, in.Dev, in.AssumeOutputs, in.NoCluster
 	return changed
 }
 
