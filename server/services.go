@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/grants"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/sealed"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
 )
@@ -42,7 +43,10 @@ func (s *Server) prepare() error {
 	if s.sealed, err = sealed.NewBox(s.Keyring.Derive("sealed")); err != nil {
 		return err
 	}
-	s.clients = clientauth.New(s.Keyring.DigestKey())
+	s.clients = clientauth.New(clientauth.Options{
+		Issuer: s.Issuer, DigestKey: s.Keyring.DigestKey(), Once: s.Store,
+		Published: clientauth.NewKeySets(outbound.New(s.Outbound), s.Log), UnknownClusterKey: s.UnknownClusterKey,
+	})
 	s.tokens = tokens.NewMinter(s.Issuer, s.Keyring)
 	s.decider = &decide.Decider{Store: s.cache, Tokens: s.tokens}
 	s.grants = grants.New(s.Issuer, s.cache, s.tokens, s.decider)

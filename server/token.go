@@ -55,7 +55,7 @@ func (s *Server) client(r *request) (clientauth.Client, error) {
 	if len(headers) > 1 {
 		return clientauth.Client{}, oauth.Refuse(oauth.InvalidRequest, "two Authorization headers")
 	}
-	c, err := s.clients.Authenticate(r.Snapshot, r.now, r.Header.Get("Authorization"), r.form)
+	c, err := s.clients.Authenticate(r.Context(), r.Snapshot, r.now, r.Header.Get("Authorization"), r.form)
 	if err != nil {
 		return c, err // the adapter counts it
 	}
