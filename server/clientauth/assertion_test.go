@@ -398,3 +398,18 @@ func FuzzAssertion(f *testing.F) {
 		}
 	})
 }
+
+// A key that says which algorithm it is for verifies no other, though it could (RFC 8725
+// section 3.1).
+func TestAKeyVerifiesOnlyTheAlgorithmItIsFor(t *testing.T) {
+	c := newClients(t)
+	_, app := c.snapshot.Application("acme.keys")
+	for i, k := range app.Proofs.Keys {
+		if k.ID == "RS256" {
+			app.Proofs.Keys[i].Algorithms = []string{"PS256"}
+		}
+	}
+	header := map[string]any{"kid": "RS256"}
+	c.want(t, "the one", "", "", asserted(sign(private["RS256"], "PS256", header, good())))
+	c.want(t, "another", oauth.InvalidClient, "", asserted(sign(private["RS256"], "RS256", header, good())))
+}
