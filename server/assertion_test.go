@@ -1,0 +1,211 @@
+package server_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
+
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/test/servertest"
+)
+
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// keyed is a world with a client that has a private key in the place of its secret.
+type keyed struct {
+	*servertest.World
+	private ed25519.PrivateKey
+}
+
+func newKeyed(t testing.TB, clients ...string) *keyed {
+	t.Helper()
+	w := &keyed{World: servertest.New(t)}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.private = private
+	for _, client := range clients {
+		a := w.Declared.Applications[client]
+		a.Secrets, a.Proofs = nil, model.Proofs{Keys: jwks(t, "", public)}
+	}
+	w.Publish(t)
+	return w
+}
+
+// jwks reads a key as Compile does.
+func jwks(t testing.TB, kid string, public crypto.PublicKey) []jwk.Key {
+	t.Helper()
+	raw, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: kid}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, problems := jwk.Parse(raw)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	return keys
+}
+
+func (w *keyed) assertion(t testing.TB, claims map[string]any) string {
+	t.Helper()
+	return signed(t, jose.EdDSA, w.private, "", claims)
+}
+
+func signed(t testing.TB, alg jose.SignatureAlgorithm, key any, kid string, claims map[string]any) string {
+	t.Helper()
+	options := (&jose.SignerOptions{}).WithHeader("kid", kid)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jws, err := signer.Sign(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := jws.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func (w *keyed) claims(client string) map[string]any {
+	return map[string]any{
+		"iss": client, "sub": client, "aud": w.HTTP.URL, "jti": uuid.NewString(), "exp": w.Now().Add(time.Minute).Unix(), "iat": w.Now().Unix(),
+	}
+}
+
+// as posts a form with a new assertion of the client.
+func (w *keyed) as(t testing.TB, client, path string, pairs ...string) servertest.Answer {
+	t.Helper()
+	return w.with(t, w.assertion(t, w.claims(client)), path, pairs...)
+}
+
+func (w *keyed) with(t testing.TB, assertion, path string, pairs ...string) servertest.Answer {
+	t.Helper()
+	return w.Post(t, path, "", append(pairs, "client_assertion_type", assertionType, "client_assertion", assertion)...)
+}
+
+// ASVS 10.4.10, 10.4.16: wherever clients are authenticated, by every grant.
+func TestAClientProvesItselfByAssertionEverywhere(t *testing.T) {
+	w := newKeyed(t, servertest.Box, servertest.Machine, servertest.Web)
+	ok := func(what string, a servertest.Answer) servertest.Answer {
+		t.Helper()
+		if a.Status != 200 {
+			t.Fatalf("%s: %d %s", what, a.Status, a.Body)
+		}
+		return a
+	}
+	own := ok("client_credentials", w.as(t, servertest.Machine, "/oauth/token/", "grant_type", "client_credentials")).Text("access_token")
+
+	started := ok("device authorization", w.as(t, servertest.Box, "/oauth/device/code/"))
+	w.Approve(t, started.Text("user_code"), servertest.Ann)
+	device := ok("device code", w.as(t, servertest.Box, "/oauth/token/", "grant_type", servertest.DeviceGrant, "device_code", started.Text("device_code")))
+	ok("refresh", w.as(t, servertest.Box, "/oauth/token/", "grant_type", "refresh_token", "refresh_token", device.Text("refresh_token")))
+
+	code := w.SignedIn(t, servertest.Ann).Code(t, servertest.Web)
+	ok("code", w.as(t, servertest.Web, "/oauth/token/", "grant_type", "authorization_code", "code", code,
+		"redirect_uri", servertest.Redirects[servertest.Web][0], "code_verifier", servertest.Verifier))
+
+	if told := ok("introspection", w.as(t, servertest.Machine, "/oauth/introspect/", "token", own)); told.JSON()["active"] != true {
+		t.Errorf("%s", told.Body)
+	}
+	ok("revocation", w.as(t, servertest.Machine, "/oauth/revoke/", "token", own))
+	if told := ok("introspection", w.as(t, servertest.Machine, "/oauth/introspect/", "token", own)); told.JSON()["active"] != false {
+		t.Errorf("%s", told.Body)
+	}
+}
+
+// A refusal is the same, byte for byte, for whoever exists and whoever does not.
+func TestARefusedAssertionTellsNothing(t *testing.T) {
+	w := newKeyed(t, servertest.Machine)
+	good := w.assertion(t, w.claims(servertest.Machine))
+	wrong := w.claims(servertest.Machine)
+	wrong["aud"] = w.HTTP.URL + "/oauth/token/"
+	for _, path := range []string{"/oauth/token/", "/oauth/introspect/", "/oauth/revoke/", "/oauth/device/code/"} {
+		pairs := []string{"grant_type", "client_credentials", "token", "x"}
+		want := w.with(t, w.assertion(t, w.claims("acme.nobody")), path, pairs...)
+		refused(t, want, 401, "invalid_client")
+		for name, assertion := range map[string]string{
+			"another audience": w.assertion(t, wrong), "no JWT": "x", "a client with a secret": w.assertion(t, w.claims(servertest.Box)),
+			"a public client": w.assertion(t, w.claims(cli)),
+		} {
+			if got := w.with(t, assertion, path, pairs...); got.Status != want.Status || !bytes.Equal(got.Body, want.Body) {
+				t.Errorf("%s at %s: %d %s, for nobody %s", name, path, got.Status, got.Body, want.Body)
+			}
+		}
+	}
+	if a := w.with(t, good, "/oauth/token/", "grant_type", "client_credentials"); a.Status != 200 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	for _, path := range []string{"/oauth/token/", "/oauth/introspect/"} {
+		refused(t, w.with(t, good, path, "grant_type", "client_credentials", "token", "x"), 401, "invalid_client")
+	}
+	form := servertest.Form("grant_type", "client_credentials", "client_assertion_type", assertionType, "client_assertion", w.assertion(t, w.claims(servertest.Machine)))
+	r := w.Request(t, "POST", "/oauth/token/", form.Encode())
+	r.SetBasicAuth(url.QueryEscape(servertest.Machine), "")
+	refused(t, w.Do(t, r), 400, "invalid_request")
+}
+
+// A Pod sends the token that the kubelet gave it again and again.
+func TestAPodProvesItselfByItsToken(t *testing.T) {
+	w := newKeyed(t)
+	a := w.Declared.Applications[servertest.Machine]
+	a.Secrets, a.Proofs = nil, model.Proofs{ServiceAccounts: []model.ServiceAccount{{Namespace: "acme", Name: "ci"}}}
+	w.Publish(t)
+	const cluster = "https://kubernetes.default.svc"
+	token := signed(t, jose.EdDSA, w.private, "c", map[string]any{
+		"iss": cluster, "sub": "system:serviceaccount:acme:ci", "aud": []string{w.HTTP.URL}, "exp": w.Now().Add(time.Hour).Unix(), "iat": w.Now().Unix(),
+	})
+	post := func() servertest.Answer {
+		return w.with(t, token, "/oauth/token/", "grant_type", "client_credentials", "client_id", servertest.Machine)
+	}
+	refused(t, post(), 401, "invalid_client")
+	w.Server.UseCluster(cluster, jwks(t, "c", w.private.Public()))
+	for range 2 {
+		if got := post(); got.Status != 200 {
+			t.Errorf("%d %s", got.Status, got.Body)
+		}
+	}
+	refused(t, w.with(t, token, "/oauth/token/", "grant_type", "client_credentials"), 401, "invalid_client")
+	w.Pass(time.Hour + time.Minute)
+	refused(t, post(), 401, "invalid_client")
+}
+
+func BenchmarkClientCredentialsByAssertion(b *testing.B) {
+	w := newKeyed(b, servertest.Machine)
+	assertions := make([]string, b.N)
+	for i := range assertions {
+		assertions[i] = w.assertion(b, w.claims(servertest.Machine))
+	}
+	b.ResetTimer()
+	for _, a := range assertions {
+		if got := w.with(b, a, "/oauth/token/", "grant_type", "client_credentials"); got.Status != 200 {
+			b.Fatalf("%d %s", got.Status, got.Body)
+		}
+	}
+}
+
+func BenchmarkClientCredentialsBySecret(b *testing.B) {
+	w := servertest.New(b)
+	b.ResetTimer()
+	for range b.N {
+		if got := w.Post(b, "/oauth/token/", servertest.Machine, "grant_type", "client_credentials"); got.Status != 200 {
+			b.Fatalf("%d %s", got.Status, got.Body)
+		}
+	}
+}
