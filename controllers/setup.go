@@ -6,7 +6,8 @@
 // stays in service. Every replica gathers and publishes; only the leader writes status and
 // the Secrets of generated client secrets (credentials.go).
 //
-// Start reading at Reconcile in publisher.go: gather, compile, publish, status.
+// Start reading at Reconcile in publisher.go: gather, compile, publish, status. What is
+// observed of the cluster besides, by every replica, is in clusterkeys.go.
 package controllers
 
 import (
@@ -38,6 +39,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
@@ -66,6 +68,9 @@ type Options struct {
 	DigestKey model.Sensitive
 	// Publish serves a snapshot. While it fails it is called again, with backoff.
 	Publish func(context.Context, *model.Snapshot) error
+	// ServiceAccountKeys takes the issuer of ServiceAccounts' tokens with its keys, whenever
+	// they were read; nil: nobody needs them.
+	ServiceAccountKeys func(issuer string, keys []jwk.Key)
 	// Log gets what operators should see; libraries below write to it too, one level lower.
 	Log logr.Logger
 	// Clock is the time; nil is the real one.
@@ -77,7 +82,8 @@ type Options struct {
 // Cluster follows the declarations of one cluster.
 type Cluster struct {
 	Options
-	progress progress
+	progress  progress
+	keysAsked chan struct{} // newer keys of ServiceAccounts' tokens
 }
 
 // New makes a Cluster; Run starts it.
@@ -89,7 +95,10 @@ func New(o Options) *Cluster {
 		o.lease = usualLease
 	}
 	adoptLogs(o.Log)
-	return &Cluster{Options: o, progress: progress{phase: "the Kubernetes API server has not answered yet"}}
+	return &Cluster{
+		Options: o, progress: progress{phase: "the Kubernetes API server has not answered yet"},
+		keysAsked: make(chan struct{}, 1),
+	}
 }
 
 // Ready is nil once a snapshot of the cluster was published, and stays nil; until then it
@@ -99,6 +108,11 @@ func (c *Cluster) Ready() error { return c.progress.err() }
 // Run follows the cluster until ctx ends and returns nil. If the watch machinery ends by
 // itself, a fresh one is built; what was published stays in service meanwhile.
 func (c *Cluster) Run(ctx context.Context) error {
+	var besides sync.WaitGroup
+	defer besides.Wait()
+	if c.ServiceAccountKeys != nil {
+		besides.Go(func() { c.followKeys(ctx) })
+	}
 	backoff := wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.1, Steps: math.MaxInt32, Cap: 30 * time.Second}
 	for ctx.Err() == nil {
 		if err := c.follow(ctx); err != nil && ctx.Err() == nil {

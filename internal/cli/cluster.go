@@ -29,8 +29,18 @@ func (in *installation) cluster() (source, error) {
 		Dev:             in.dev,
 		DigestKey:       in.keys.DigestKey(),
 		Publish:         in.publish,
-		Log:             logr.FromSlogHandler(in.log.Handler()),
+
+		ServiceAccountKeys: in.server.UseCluster,
+
+		Log: logr.FromSlogHandler(in.log.Handler()),
 	}), nil
+}
+
+// unknownClusterKey asks the cluster for newer keys of its ServiceAccounts' tokens.
+func (in *installation) unknownClusterKey() {
+	if c, ok := in.source.(*controllers.Cluster); ok {
+		c.RefreshServiceAccountKeys()
+	}
 }
 
 // podNamespace is the namespace that this pod runs in; elsewhere the documented default.
