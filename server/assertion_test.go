@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,9 +27,11 @@ type keyed struct {
 	private ed25519.PrivateKey
 }
 
-func newKeyed(t testing.TB, clients ...string) *keyed {
+func newKeyed(t testing.TB, clients ...string) *keyed { return newKeyedWith(t, nil, clients...) }
+
+func newKeyedWith(t testing.TB, options []servertest.Option, clients ...string) *keyed {
 	t.Helper()
-	w := &keyed{World: servertest.New(t)}
+	w := &keyed{World: servertest.New(t, options...)}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +164,29 @@ func TestARefusedAssertionTellsNothing(t *testing.T) {
 	refused(t, w.Do(t, r), 400, "invalid_request")
 }
 
+// Each use is remembered for as long as the assertion lives, so an application may not make
+// as many as it likes; the next assertion after the wait is good.
+func TestAssertionsOfAnApplicationAreLimited(t *testing.T) {
+	w := newKeyedWith(t, []servertest.Option{servertest.RateLimits}, servertest.Machine)
+	post := func() servertest.Answer {
+		return w.as(t, servertest.Machine, "/oauth/token/", "grant_type", "client_credentials")
+	}
+	for range 500 {
+		if a := post(); a.Status != 200 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+	}
+	spared := w.assertion(t, w.claims(servertest.Machine))
+	again := func() servertest.Answer {
+		return w.with(t, spared, "/oauth/token/", "grant_type", "client_credentials")
+	}
+	refused(t, again(), 429, "temporarily_unavailable")
+	w.Pass(time.Second)
+	if a := again(); a.Status != 200 {
+		t.Errorf("after the wait: %d %s", a.Status, a.Body)
+	}
+}
+
 // A Pod sends the token that the kubelet gave it again and again.
 func TestAPodProvesItselfByItsToken(t *testing.T) {
 	w := newKeyed(t)
@@ -193,19 +219,27 @@ func BenchmarkClientCredentialsByAssertion(b *testing.B) {
 		assertions[i] = w.assertion(b, w.claims(servertest.Machine))
 	}
 	b.ResetTimer()
-	for _, a := range assertions {
-		if got := w.with(b, a, "/oauth/token/", "grant_type", "client_credentials"); got.Status != 200 {
-			b.Fatalf("%d %s", got.Status, got.Body)
+	b.SetParallelism(8)
+	var next atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			a := assertions[next.Add(1)-1]
+			if got := w.with(b, a, "/oauth/token/", "grant_type", "client_credentials"); got.Status != 200 {
+				b.Errorf("%d %s", got.Status, got.Body)
+			}
 		}
-	}
+	})
 }
 
 func BenchmarkClientCredentialsBySecret(b *testing.B) {
 	w := servertest.New(b)
 	b.ResetTimer()
-	for range b.N {
-		if got := w.Post(b, "/oauth/token/", servertest.Machine, "grant_type", "client_credentials"); got.Status != 200 {
-			b.Fatalf("%d %s", got.Status, got.Body)
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if got := w.Post(b, "/oauth/token/", servertest.Machine, "grant_type", "client_credentials"); got.Status != 200 {
+				b.Errorf("%d %s", got.Status, got.Body)
+			}
 		}
-	}
+	})
 }

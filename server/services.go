@@ -25,6 +25,7 @@ type services struct {
 	perSource      *limits.Limiter // unauthenticated posts, by source address
 	deviceRequests *limits.Limiter // device requests, by client and source address
 	revocations    *limits.Limiter // by application: each leaves rows behind
+	assertions     *limits.Limiter // by application: each leaves a row behind
 	approvals      *limits.Limiter // without a question, by person: each leaves rows behind
 
 	repeats     repeats // of what applications should make anew for each request
@@ -45,6 +46,7 @@ func (s *Server) prepare() error {
 	}
 	s.clients = clientauth.New(clientauth.Options{
 		Issuer: s.Issuer, DigestKey: s.Keyring.DigestKey(), Once: s.Store,
+		Admit:     s.admitAssertion,
 		Published: clientauth.NewKeySets(outbound.New(s.Outbound), s.Log), UnknownClusterKey: s.UnknownClusterKey,
 	})
 	s.tokens = tokens.NewMinter(s.Issuer, s.Keyring)
@@ -53,6 +55,7 @@ func (s *Server) prepare() error {
 	s.perSource = limits.NewLimiter(20, 100, s.RateLimitScale)
 	s.deviceRequests = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.revocations = limits.NewLimiter(20, 100, s.RateLimitScale)
+	s.assertions = limits.NewLimiter(100, 500, s.RateLimitScale)
 	s.approvals = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.repeats = newRepeats(s.Registry)
 	s.load.limit(s.MaxInFlight)

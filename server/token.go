@@ -67,6 +67,14 @@ func (s *Server) client(r *request) (clientauth.Client, error) {
 	return c, s.limitSource(r)
 }
 
+// admitAssertion bounds how many uses of assertions are remembered for an application.
+func (s *Server) admitAssertion(app *model.Application, now time.Time) error {
+	if wait := s.assertions.Take(now, app.UID); wait > 0 {
+		return tooMany(wait)
+	}
+	return nil
+}
+
 // confidential is client for endpoints that public clients may not use.
 func (s *Server) confidential(r *request) (clientauth.Client, error) {
 	c, err := s.client(r)

@@ -72,6 +72,11 @@ func (a *Authenticator) byAssertion(ctx context.Context, s *model.Snapshot, now 
 	if len(application.Proofs.ServiceAccounts) > 0 {
 		return Client{organization, application}, nil // the kubelet hands one token to many requests
 	}
+	if a.Admit != nil {
+		if err := a.Admit(application, now); err != nil {
+			return Client{}, err
+		}
+	}
 	// The client ID, and not the UID: who is deleted and created again has the same keys.
 	hash := sha256.Sum256([]byte(application.ClientID + "\x00" + t.claims.ID))
 	err := a.Once.UseAssertion(ctx, hash[:], t.claims.Expires.time().Add(leeway))
