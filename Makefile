@@ -17,6 +17,7 @@ CONTROLLER_GEN     := $(BIN)/controller-gen-$(call version,controller-gen,sigs.k
 GOLANGCI_LINT      := $(BIN)/golangci-lint-$(call version,lint,github.com/golangci/golangci-lint/v2)
 KUBERNETES         := $(BIN)/kubernetes-$(KUBERNETES_VERSION)
 ETCD               := $(KUBERNETES)/etcd-$(ETCD_VERSION)
+HELM_DOCS          := $(BIN)/helm-docs-$(call version,helm-docs,github.com/norwoodj/helm-docs)
 HELM               := $(BIN)/helm-$(call version,helm,helm.sh/helm/v4)
 HELM_3             := $(BIN)/helm-$(call version,helm,helm.sh/helm/v3)
 
@@ -110,16 +111,17 @@ bench: envtest ## Measure the budgets next to a bare handler and peers; BENCH='-
 ##@ Make
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Regenerate deep copies, CRDs and RBAC from the Go types, and the chart's copies.
+generate: $(CONTROLLER_GEN) $(HELM_DOCS) ## Regenerate deep copies, CRDs and RBAC from the Go types, and the chart's copies and README.
 	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd
 	@$(CONTROLLER_GEN) rbac:roleName=gatehouse paths=./controllers/... output:rbac:dir=config/rbac
 	@rm -rf charts/gatehouse/files && mkdir -p charts/gatehouse/files/crd charts/gatehouse/files/rbac
 	@cp config/crd/auth.gatehouse.dev_*.yaml charts/gatehouse/files/crd
 	@cp config/rbac/*role.yaml charts/gatehouse/files/rbac
+	@$(HELM_DOCS) --chart-search-root charts --sort-values-order file --log-level warning
 
 .PHONY: tools
-tools: envtest helm programs $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build or install everything that the other targets need.
+tools: envtest helm programs $(CONTROLLER_GEN) $(HELM_DOCS) $(GOLANGCI_LINT) ## Build or install everything that the other targets need.
 
 .PHONY: envtest
 envtest: $(KUBERNETES)/kube-apiserver $(ETCD) ## Build kube-apiserver, kubectl and etcd for the tests.
@@ -165,6 +167,9 @@ $(HELM) $(HELM_3): $(BIN)/helm-v%:
 
 $(CONTROLLER_GEN):
 	@cd hack/tools/controller-gen && go build -trimpath -o $@.new sigs.k8s.io/controller-tools/cmd/controller-gen && mv $@.new $@ && touch $@
+
+$(HELM_DOCS):
+	@cd hack/tools/helm-docs && go build -trimpath -o $@.new github.com/norwoodj/helm-docs/cmd/helm-docs && mv $@.new $@ && touch $@
 
 $(GOLANGCI_LINT):
 	@echo 'building golangci-lint: some minutes, once'

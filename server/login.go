@@ -118,37 +118,67 @@ func (s *Server) login(r *request) (answer, error) {
 	if provider == nil {
 		return s.loginPage(r, 0, again), nil
 	}
-	account, source := people.Address(again.Email), limits.Source(r.ip)
-	if wait := s.signIns.Try(r.now, account, source); wait > 0 {
-		again.Problem = "There were too many attempts. Try again in " + inWords(wait) + "."
-		return retryLater(s.loginPage(r, http.StatusTooManyRequests, again), wait), nil
-	}
-	patience, cancel := context.WithTimeout(r.Context(), hashPatience)
-	defer cancel()
-	user, err := s.directory.SignIn(patience, r.now, again.Email, r.form.Get("password"))
-	ctx := context.WithoutCancel(r.Context()) // nobody guesses unseen by leaving before the verdict
-	if refused := (*people.Refusal)(nil); errors.As(err, &refused) {
-		if err := s.Store.Record(ctx, s.refusedSignIn(r, refused)); err != nil {
-			return nil, fmt.Errorf("record refused sign-in: %w", err)
-		}
-		again.Problem = "This email address and password do not match. Check both and try again."
-		return s.loginPage(r, http.StatusForbidden, again), nil
-	}
-	if errors.Is(err, people.ErrBusy) {
-		again.Problem = "Too many people are signing in right now. Try again in a moment."
-		return retryLater(s.loginPage(r, http.StatusServiceUnavailable, again), time.Second), nil
-	}
+	user, verdict, err := s.provePassword(r, again.Email, r.form.Get("password"))
 	if err != nil {
-		return nil, fmt.Errorf("sign in: %w", err)
+		return nil, err
 	}
-	s.signIns.Succeed(r.now, account, source)
-	cookie, err := s.sessions.Begin(ctx, r.Request, r.now, sessions.SignIn{
-		User: user, ProviderUID: provider.UID, IP: r.ip.String(), UserAgent: r.UserAgent(), RequestID: r.id,
-	})
+	if verdict.problem != "" {
+		again.Problem = verdict.problem
+		return retryLater(s.loginPage(r, verdict.status, again), verdict.wait), nil
+	}
+	cookie, err := s.begin(r, user, provider)
 	if err != nil {
 		return nil, err
 	}
 	return redirect{to: again.Next, cookies: []*http.Cookie{cookie}}, nil
+}
+
+// begin begins a session for who has just proven to be the user, or renews it under a new
+// identifier.
+func (s *Server) begin(r *request, user store.User, by *model.Provider) (*http.Cookie, error) {
+	ctx := context.WithoutCancel(r.Context()) // what was proven counts, whoever waits for the answer
+	return s.sessions.Begin(ctx, r.Request, r.now, sessions.SignIn{
+		User: user, ProviderUID: by.UID, IP: r.ip.String(), UserAgent: r.UserAgent(), RequestID: r.id,
+	})
+}
+
+// verdict is why a password proved nothing; the zero value: it proved who somebody is.
+type verdict struct {
+	problem string
+	status  int
+	wait    time.Duration // before the next try; 0: none
+}
+
+const (
+	busyHere  = "Too many people are signing in right now. Try again in a moment."
+	wrongPair = "This email address and password do not match. Check both and try again."
+)
+
+// provePassword finds the person with this address and password. Every try is counted, and
+// each that fails is in the audit log.
+func (s *Server) provePassword(r *request, email, password string) (store.User, verdict, error) {
+	account, source := people.Address(email), limits.Source(r.ip)
+	if wait := s.signIns.Try(r.now, account, source); wait > 0 {
+		return store.User{}, verdict{"There were too many attempts. Try again in " + inWords(wait) + ".", http.StatusTooManyRequests, wait}, nil
+	}
+	patience, cancel := context.WithTimeout(r.Context(), hashPatience)
+	defer cancel()
+	user, err := s.directory.SignIn(patience, r.now, email, password)
+	if refused := (*people.Refusal)(nil); errors.As(err, &refused) {
+		ctx := context.WithoutCancel(r.Context()) // nobody guesses unseen by leaving before the verdict
+		if err := s.Store.Record(ctx, s.refusedSignIn(r, refused)); err != nil {
+			return store.User{}, verdict{}, fmt.Errorf("record refused sign-in: %w", err)
+		}
+		return store.User{}, verdict{wrongPair, http.StatusForbidden, 0}, nil
+	}
+	if errors.Is(err, people.ErrBusy) {
+		return store.User{}, verdict{busyHere, http.StatusServiceUnavailable, time.Second}, nil
+	}
+	if err != nil {
+		return store.User{}, verdict{}, fmt.Errorf("sign in: %w", err)
+	}
+	s.signIns.Succeed(r.now, account, source)
+	return user, verdict{}, nil
 }
 
 // refusedSignIn never has the address as it was typed: people type passwords there.
@@ -164,7 +194,11 @@ func toLogin(back string) answer {
 	return redirect{to: loginPath + "?" + url.Values{"next": {back}}.Encode()}
 }
 
+// retryLater says when to try again; with no wait it says nothing.
 func retryLater(a answer, wait time.Duration) answer {
+	if wait == 0 {
+		return a
+	}
 	return withHeader{a, http.Header{"Retry-After": {limits.RetryAfter(wait)}}}
 }
 

@@ -32,6 +32,13 @@ const (
 	homePath   = "/"
 	loginPath  = "/login/"
 	verifyPath = "/oauth/device/"
+
+	accountPath      = "/account/"
+	passwordPath     = "/account/password/"
+	sessionsPath     = "/account/sessions/"
+	applicationsPath = "/account/applications/"
+	activityPath     = "/account/activity/"
+	resetPath        = "/reset/"
 )
 
 // pageRoutes are the endpoints for people.
@@ -44,6 +51,12 @@ func (s *Server) pageRoutes() []route {
 		{path: "/oauth/consent", post: s.consent, audience: forPeople},
 		{path: "/oauth/logout", get: s.showEndSession, post: s.endSessionByPost, audience: forPeople, anySite: true, acts: true},
 		{path: "/oauth/device", get: s.showVerification, post: s.verify, audience: forPeople},
+		{path: "/account", get: s.showAccount, post: s.rename, audience: forPeople},
+		{path: "/account/password", get: s.showPassword, post: s.changePassword, audience: forPeople},
+		{path: "/account/sessions", get: s.showSessions, post: s.endSessions, audience: forPeople},
+		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
+		{path: "/account/activity", get: s.showActivity, audience: forPeople},
+		{path: "/reset", get: s.showReset, post: s.reset, audience: forPeople},
 		{path: "/static/{file}", get: static, audience: forPeople},
 	}
 }
@@ -61,8 +74,8 @@ func (s *Server) home(r *request) (answer, error) {
 	}
 	if session != nil {
 		p.Kind, p.Title, p.Viewer = pages.Good, "You are signed in", s.viewer(session)
-		p.What = "You can close this tab, or connect a device that shows you a code."
-		p.Link = pages.Link{Text: "Connect a device", Path: verifyPath}
+		p.What = "You can close this tab, or look at your account."
+		p.Link = pages.Link{Text: "Your account", Path: accountPath}
 	}
 	return page{html: pages.Message(p)}, nil
 }
@@ -124,7 +137,9 @@ func ownPath(next string) string {
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		return homePath
 	}
-	switch u.EscapedPath() {
+	switch path := u.EscapedPath(); path {
+	case accountPath, passwordPath, sessionsPath, applicationsPath, activityPath:
+		return path
 	case verifyPath, "/oauth/device":
 		return (&url.URL{Path: verifyPath, RawQuery: u.Query().Encode()}).String()
 	case authorizePath:

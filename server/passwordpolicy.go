@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
@@ -20,9 +21,13 @@ func (s *Server) rememberPolicy(ctx context.Context, next *model.Snapshot) error
 	if local == nil {
 		return nil
 	}
-	return s.Store.SetPasswordPolicy(ctx, store.PasswordPolicy{
-		MinLength: local.Local.MinLength, CheckCommon: local.Local.CheckCommon, Context: s.installationWords(next),
-	})
+	p := s.policy(next, local)
+	return s.Store.SetPasswordPolicy(ctx, store.PasswordPolicy{MinLength: p.MinLength, CheckCommon: !p.AllowCommon, Context: p.Context})
+}
+
+// policy is what a Local provider demands of new passwords.
+func (s *Server) policy(w *model.Snapshot, local *model.Provider) people.Policy {
+	return people.Policy{MinLength: local.Local.MinLength, AllowCommon: !local.Local.CheckCommon, Context: s.installationWords(w)}
 }
 
 // installationWords are what anybody here would guess first (ASVS 6.1.2): the host and the

@@ -12,7 +12,7 @@ import (
 func TestWhatIsNotServedIsNotThere(t *testing.T) {
 	w := servertest.New(t)
 	for _, path := range []string{
-		"/oauth/register/", "/oauth/par/", "/.well-known/webfinger", "/account/", "/debug/pprof/", "/metrics", "/api/0/",
+		"/oauth/register/", "/oauth/par/", "/.well-known/webfinger", "/account/tokens/", "/debug/pprof/", "/metrics", "/api/0/",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if a := w.Do(t, w.Request(t, method, path, "")); a.Status != 404 {

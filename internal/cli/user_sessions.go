@@ -89,7 +89,7 @@ func listSessions(ctx context.Context, w io.Writer, db *store.DB, u store.User, 
 	}
 	now, rows := time.Now(), []sessionRow{}
 	for _, s := range found {
-		if !now.Before(s.ExpiresAt) || !now.Before(s.LastUsedAt.Add(sessions.Idle)) {
+		if !sessions.InForce(s, now) {
 			continue // it has ended and was not swept yet
 		}
 		provider, err := providerName(ctx, db, s.ProviderUID)

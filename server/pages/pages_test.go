@@ -33,6 +33,17 @@ func drawn(s string) map[string]template.HTML {
 		"good":         Message(MessagePage{Viewer: &v, Kind: Good, Title: s, What: s, Do: s}),
 		"bad":          Message(MessagePage{Kind: Bad, Title: s, What: s, Do: s, Link: Link{s, "/" + s}, RequestID: s}),
 		"signout":      SignOut(SignOutPage{v}),
+		"account":      Account(AccountPage{Viewer: v, Since: start, Proven: true, Renamed: true, Token: s, Problem: s}),
+		"password":     Password(PasswordPage{Viewer: v, Least: 12, Token: s, Problem: s, Done: s}),
+		"sessions": Sessions(SessionsPage{Viewer: v, Now: start, Token: s, Done: s, Sessions: []SignedIn{
+			{ID: s, Browser: s, IP: s, Started: start, LastUsed: start, Here: true}, {ID: s, Browser: s, IP: s, Started: start, LastUsed: start},
+		}}),
+		"applications": Applications(ApplicationsPage{Viewer: v, Token: s, Done: s, Applications: []Connected{
+			{Application: s, In: s, Name: s, Organization: s, Owner: s, Scopes: []string{s}, Since: start, Until: start, StaysSigned: true, Remembered: true},
+			{Application: s, In: s, Name: s, Organization: s, Since: start, Until: start, Dormant: true},
+		}}),
+		"activity": Activity(ActivityPage{Viewer: v, Events: []Happened{{At: start, What: s, IP: s, Bad: true}}}),
+		"reset":    Reset(ResetPage{Email: s, Least: 12, Link: s, Token: s, Problem: s}),
 	}
 }
 
@@ -78,17 +89,15 @@ func TestEveryFieldHasALabelAndEveryPageOneHeading(t *testing.T) {
 
 // ASVS 6.2.6-7
 func TestPasswordManagersAndPasteAreWelcome(t *testing.T) {
-	html := string(Login(LoginPage{}))
-	for _, want := range []string{`type="password" autocomplete="current-password"`, `type="email"`, `autocomplete="username"`} {
-		if !strings.Contains(html, want) {
-			t.Errorf("login has no %s", want)
-		}
-	}
+	current, next := `type="password" autocomplete="current-password"`, `type="password" autocomplete="new-password"`
+	wantEach(t, Login(LoginPage{}), current, `type="email"`, `autocomplete="username"`)
+	wantEach(t, Password(PasswordPage{}), current, next, `autocomplete="username"`)
+	wantEach(t, Reset(ResetPage{}), next, `autocomplete="username"`)
 }
 
 // ASVS 7.4.4
 func TestEverySignedInPageLetsOneSignOut(t *testing.T) {
-	for _, name := range []string{"consent", "organization", "endsession", "code", "device", "useless", "good", "signout"} {
+	for _, name := range []string{"consent", "organization", "endsession", "code", "device", "useless", "good", "signout", "account", "password", "sessions", "applications", "activity"} {
 		if html := string(drawn("x")[name]); !strings.Contains(html, `logout/"`) {
 			t.Errorf("%s has no way to sign out", name)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func Create(ctx context.Context, db Creator, n NewUser) (store.User, error) {
 		return store.User{}, err
 	}
 	name := cmp.Or(strings.TrimSpace(n.Name), email)
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return store.User{}, err
 	}
 	if err := n.Policy.Check(n.Password, email, name); err != nil {
@@ -56,7 +57,11 @@ func Create(ctx context.Context, db Creator, n NewUser) (store.User, error) {
 	return u, nil
 }
 
-func checkName(name string) error {
+// CheckName says what is wrong with the name of a person.
+func CheckName(name string) error {
+	if name == "" {
+		return errors.New("the name is empty; type one")
+	}
 	if utf8.RuneCountInString(name) > maxNameLength || strings.ContainsFunc(name, isControl) || !utf8.ValidString(name) {
 		return fmt.Errorf("the name must be at most %d characters on one line", maxNameLength)
 	}

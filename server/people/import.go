@@ -130,7 +130,7 @@ func (im *importing) user(text []byte) (store.User, error) {
 		return store.User{}, errors.New("email: not an address; write it like ann@example.com")
 	}
 	name := cmp.Or(strings.TrimSpace(in.Name), email)
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return store.User{}, err
 	}
 	if err := checkHash(in.PasswordHash); err != nil {

@@ -37,10 +37,7 @@ type Policy struct {
 // Check says what is wrong with the password of a person, and how to cure it. Its errors
 // never contain the password.
 func (p Policy) Check(password, email, name string) error {
-	least := p.MinLength
-	if least < 8 {
-		least = minLength
-	}
+	least := p.Least()
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password):
 		return errors.New("the password is not valid UTF-8; type it on a terminal that uses UTF-8")
@@ -57,6 +54,14 @@ func (p Policy) Check(password, email, name string) error {
 		return errors.New("the password is common or easy to guess; use another one, for example four random words")
 	}
 	return nil
+}
+
+// Least is how many characters a password must have.
+func (p Policy) Least() int {
+	if p.MinLength < 8 {
+		return minLength
+	}
+	return p.MinLength
 }
 
 // own counts the characters of the password that belong to none of the words.

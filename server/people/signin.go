@@ -66,20 +66,18 @@ var dummyHash = sync.OnceValue(func() string { return Hash("the password of nobo
 // many wait already or ctx ends first, or a fault of the store. A hash made in another way
 // than today's is replaced.
 func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password string) (store.User, error) {
-	defer d.queue.Add(-1)
-	if d.queue.Add(1) > int64(cap(d.slots)*(1+queuePerSlot)) {
+	if !d.enter() {
 		return store.User{}, ErrBusy
 	}
+	defer d.leave()
 	u, err := d.find(ctx, email)
 	if err != nil {
 		return store.User{}, fmt.Errorf("find account: %w", err)
 	}
-	select {
-	case d.slots <- struct{}{}:
-		defer func() { <-d.slots }()
-	case <-ctx.Done():
+	if !d.take(ctx) {
 		return store.User{}, ErrBusy
 	}
+	defer d.give()
 	hash, exists := u.PasswordHash, u.PasswordHash != "" && !u.Disabled
 	if !exists {
 		hash = d.dummy
@@ -100,6 +98,42 @@ func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password s
 	}
 	return u, nil
 }
+
+// Hash is the hash of a new password, in its turn among the sign-ins. ErrBusy as for SignIn.
+func (d *Directory) Hash(ctx context.Context, password string) (string, error) {
+	if !d.enter() {
+		return "", ErrBusy
+	}
+	defer d.leave()
+	if !d.take(ctx) {
+		return "", ErrBusy
+	}
+	defer d.give()
+	return Hash(password), nil
+}
+
+// enter queues, unless too many do.
+func (d *Directory) enter() bool {
+	if d.queue.Add(1) > int64(cap(d.slots)*(1+queuePerSlot)) {
+		d.leave()
+		return false
+	}
+	return true
+}
+
+func (d *Directory) leave() { d.queue.Add(-1) }
+
+// take waits for a slot.
+func (d *Directory) take(ctx context.Context) bool {
+	select {
+	case d.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (d *Directory) give() { <-d.slots }
 
 func refuse(u store.User) *Refusal {
 	switch {

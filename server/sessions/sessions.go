@@ -142,6 +142,11 @@ func (m *Manager) replaceOld(ctx context.Context, r *http.Request, s store.Sessi
 	return true, nil
 }
 
+// InForce reports whether a session has ended neither by its age nor by its idleness.
+func InForce(s store.Session, now time.Time) bool {
+	return now.Before(s.ExpiresAt) && now.Before(s.LastUsedAt.Add(Idle))
+}
+
 // Find returns the session that the request comes with, or ErrNone.
 func (m *Manager) Find(ctx context.Context, r *http.Request, now time.Time) (*Session, error) {
 	c, err := r.Cookie(m.sessionCookie())
@@ -152,7 +157,7 @@ func (m *Manager) Find(ctx context.Context, r *http.Request, now time.Time) (*Se
 	if err != nil {
 		return nil, none(err, "find session")
 	}
-	if !now.Before(s.ExpiresAt) || !now.Before(s.LastUsedAt.Add(Idle)) {
+	if !InForce(s, now) {
 		return nil, ErrNone
 	}
 	u, err := m.store.User(ctx, s.UserID)

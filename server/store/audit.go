@@ -7,8 +7,18 @@ const (
 		(at, actor, organization_id, application_uid, action, target, ip, request_id, outcome, reason)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 
-	selectEvents = `SELECT at, actor, organization_id, application_uid, action, target, ip, request_id, outcome, reason
-		FROM audit_events ORDER BY id DESC LIMIT $1`
+	eventColumns = `at, actor, organization_id, application_uid, action, target, ip, request_id, outcome, reason`
+	selectEvents = `SELECT ` + eventColumns + ` FROM audit_events ORDER BY id DESC LIMIT $1`
+
+	// What a person did, and what was done to the account. Each half has an index of its own,
+	// and is cut before they are joined.
+	selectEventsOf = `SELECT ` + eventColumns + ` FROM (
+		SELECT * FROM (SELECT id, ` + eventColumns + ` FROM audit_events
+			WHERE actor = $1 AND action <> 'grant.refreshed' ORDER BY id DESC LIMIT $2) AS acted
+		UNION
+		SELECT * FROM (SELECT id, ` + eventColumns + ` FROM audit_events
+			WHERE target = $1 AND action <> 'grant.refreshed' ORDER BY id DESC LIMIT $2) AS suffered
+		) AS either ORDER BY id DESC LIMIT $2`
 )
 
 // record writes the event of an act in the act's transaction.
@@ -26,6 +36,12 @@ func (db *DB) Record(ctx context.Context, ev Event) error {
 // Events returns the newest events first, at most limit.
 func (db *DB) Events(ctx context.Context, limit int) ([]Event, error) {
 	return all(ctx, db, scanEvent, selectEvents, limit)
+}
+
+// EventsOf returns what a person did and what was done to the account, the newest first, at
+// most limit. Refreshed grants are left out.
+func (db *DB) EventsOf(ctx context.Context, userID string, limit int) ([]Event, error) {
+	return all(ctx, db, scanEvent, selectEventsOf, userID, limit)
 }
 
 func scanEvent(s scanner) (ev Event, err error) {

@@ -14,9 +14,12 @@ const (
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
 		WHERE NOT EXISTS (` + disabledAccount + `$2)`
 
-	selectGrant = `SELECT id, user_id, application_uid, organization_id, client_id, scopes, session_id, provider_uid,
+	selectGrants = `SELECT id, user_id, application_uid, organization_id, client_id, scopes, session_id, provider_uid,
 		auth_time, amr, created_at, generation, rotated_at, seed, idle_expires_at, expires_at, revoked_at, revoked_reason,
-		resource FROM grants WHERE id = $1`
+		resource FROM grants`
+	selectGrant         = selectGrants + ` WHERE id = $1`
+	selectGrantsInForce = selectGrants + ` WHERE user_id = $1 AND revoked_at = 0 AND expires_at > $2
+		AND (idle_expires_at = 0 OR idle_expires_at > $2) ORDER BY created_at DESC, id`
 
 	// The generation in the condition makes this a compare-and-swap: of two refreshes
 	// with one token the second touches nothing.
@@ -35,6 +38,11 @@ const (
 // Grant finds a grant, in force or not.
 func (db *DB) Grant(ctx context.Context, id [16]byte) (Grant, error) {
 	return row(ctx, db, scanGrant, selectGrant, id[:])
+}
+
+// GrantsOf returns the grants of a person that are in force at now, the newest first.
+func (db *DB) GrantsOf(ctx context.Context, userID string, now time.Time) ([]Grant, error) {
+	return all(ctx, db, scanGrant, selectGrantsInForce, userID, millis(now))
 }
 
 // grant inserts g; ErrConflict when the person's account is disabled.

@@ -20,6 +20,7 @@ const (
 	selectUsers       = selectUser + ` WHERE u.deleted_at = 0 ORDER BY u.email`
 
 	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1 AND deleted_at = 0`
+	updateName     = `UPDATE users SET name = $2 WHERE id = $1 AND deleted_at = 0`
 	updateDisabled = `UPDATE users SET disabled = $2 WHERE id = $1 AND deleted_at = 0`
 
 	deleteEmailProof = `DELETE FROM email_proofs WHERE address = (SELECT email FROM users WHERE id = $1)`
@@ -87,8 +88,18 @@ func (db *DB) Users(ctx context.Context) ([]User, error) {
 
 // SetPassword replaces the password hash; it does not end sessions.
 func (db *DB) SetPassword(ctx context.Context, userID, hash string, ev Event) error {
+	return db.changeUser(ctx, ev, updatePassword, userID, hash)
+}
+
+// SetName changes the name that others see.
+func (db *DB) SetName(ctx context.Context, userID, name string, ev Event) error {
+	return db.changeUser(ctx, ev, updateName, userID, name)
+}
+
+// changeUser runs a statement that changes one account, of which it takes the ID first.
+func (db *DB) changeUser(ctx context.Context, ev Event, query, userID string, args ...any) error {
 	return db.write(ctx, func(t *tx) error {
-		if err := t.one(ErrNotFound, updatePassword, userID, hash); err != nil {
+		if err := t.one(ErrNotFound, query, append([]any{userID}, args...)...); err != nil {
 			return err
 		}
 		if err := t.changed(ev.Time, userChanged, []byte(userID)); err != nil {
@@ -146,6 +157,9 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
 }
 
 func (t *tx) endEverythingOf(userID string, at time.Time, reason string) error {
+	if _, err := t.exec(deleteResetLinksOfUser, userID); err != nil {
+		return err
+	}
 	if _, err := t.exec(deleteSessionsOfUser, userID); err != nil {
 		return err
 	}

@@ -22,7 +22,8 @@ const (
 	touchSession  = `UPDATE sessions SET last_used_at = $2 WHERE hash = $1`
 	deleteSession = `DELETE FROM sessions WHERE hash = $1 RETURNING id`
 
-	deleteSessionsByID = `DELETE FROM sessions WHERE user_id = $1 AND (id = $2 OR $2 = '') RETURNING id`
+	deleteSessionsByID  = `DELETE FROM sessions WHERE user_id = $1 AND (id = $2 OR $2 = '') RETURNING id`
+	deleteOtherSessions = `DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id`
 
 	revokeGrantsOfSession = `UPDATE grants SET revoked_at = $2, revoked_reason = $3
 		WHERE session_id = $1 AND session_id <> '' AND revoked_at = 0 RETURNING id`
@@ -90,22 +91,39 @@ func (db *DB) SessionsOf(ctx context.Context, userID string) ([]Session, error) 
 // like EndSession, and reports how many there were. Each leaves the event, with its ID as
 // target.
 func (db *DB) EndSessionsOf(ctx context.Context, userID, id string, ev Event) (int, error) {
-	count := 0
-	err := db.write(ctx, func(t *tx) error {
-		ended, err := t.ids(deleteSessionsByID, userID, id)
-		for _, session := range ended {
-			ev.Target = string(session)
-			if err := t.sessionEnded(ev.Target, ev); err != nil {
-				return err
-			}
-		}
-		count = len(ended)
+	return db.endSessions(ctx, ev, deleteSessionsByID, userID, id)
+}
+
+// EndOtherSessionsOf is EndSessionsOf for all sessions of the person but the one with this
+// ID.
+func (db *DB) EndOtherSessionsOf(ctx context.Context, userID, id string, ev Event) (int, error) {
+	return db.endSessions(ctx, ev, deleteOtherSessions, userID, id)
+}
+
+func (db *DB) endSessions(ctx context.Context, ev Event, query string, args ...any) (count int, err error) {
+	err = db.write(ctx, func(t *tx) error {
+		count, err = t.endSessions(ev, query, args...)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
 	return count, nil
+}
+
+// endSessions ends the sessions that a statement deletes, of which it returns the IDs.
+func (t *tx) endSessions(ev Event, query string, args ...any) (int, error) {
+	ended, err := t.ids(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	for _, session := range ended {
+		ev.Target = string(session)
+		if err := t.sessionEnded(ev.Target, ev); err != nil {
+			return 0, err
+		}
+	}
+	return len(ended), nil
 }
 
 // sessionEnded ends what is bound to a session that is gone.

@@ -14,6 +14,7 @@ const sweepBatch = 200
 var sweeps = [...]string{
 	`DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM device_codes WHERE hash IN (SELECT hash FROM device_codes WHERE expires_at <= $1 LIMIT $2)`,
+	`DELETE FROM reset_links WHERE hash IN (SELECT hash FROM reset_links WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM consents WHERE (user_id, application_uid, organization_id) IN
 		(SELECT user_id, application_uid, organization_id FROM consents WHERE expires_at <= $1 LIMIT $2)`,

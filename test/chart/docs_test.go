@@ -46,3 +46,23 @@ func TestTheOverlayOfTheDocsSetsIssuerAndImage(t *testing.T) {
 		t.Error("the issuer of config/default is still there")
 	}
 }
+
+var valueRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|(.*)\\|(.*)\\|$")
+
+// `make generate` writes the table from values.yaml, of which it reads the comments that
+// begin with two dashes.
+func TestEveryValueIsDescribed(t *testing.T) {
+	page, err := os.ReadFile(root + "/charts/gatehouse/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := valueRow.FindAllStringSubmatch(string(page), -1)
+	if len(rows) < 25 {
+		t.Errorf("the chart's README describes %d values only", len(rows))
+	}
+	for _, row := range rows {
+		if strings.TrimSpace(row[2]) == "" || strings.TrimSpace(row[3]) == "" {
+			t.Errorf("%s has no default or no description; write one in values.yaml as `# -- …`", row[1])
+		}
+	}
+}

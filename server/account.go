@@ -1,0 +1,212 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/server/pages"
+	"github.com/gatehouse-dev/gatehouse/server/people"
+	"github.com/gatehouse-dev/gatehouse/server/sessions"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+)
+
+// freshFor is how long after a sign-in somebody need not prove again who they are before
+// they do what a stranger at an unlocked screen must not (ASVS 7.5.1).
+const freshFor = 10 * time.Minute
+
+// doneParameter says on a page what an act of it has done; see doneWords.
+const doneParameter = "done"
+
+// doneWords are what pages say of acts. A link can show them to somebody who did nothing,
+// so they ask for nothing.
+var doneWords = map[string]string{
+	"password":     "Your password is changed.",
+	"session":      "That session has ended.",
+	"others":       "You are signed out everywhere else.",
+	"disconnected": "It can no longer act for you.",
+}
+
+func done(r *request) string { return doneWords[r.URL.Query().Get(doneParameter)] }
+
+func doneAt(path, what string) answer {
+	return redirect{to: path + "?" + url.Values{doneParameter: {what}}.Encode()}
+}
+
+// own calls do for whoever is signed in, and sends others to do that and come back.
+func (s *Server) own(r *request, path string, do func(*sessions.Session) (answer, error)) (answer, error) {
+	session, err := s.session(r)
+	if err != nil {
+		return nil, err
+	}
+	if session == nil {
+		return toLogin(path), nil
+	}
+	return do(session)
+}
+
+// ownAct is own for a form of the page at path.
+func (s *Server) ownAct(r *request, path string, do func(*sessions.Session) (answer, error)) (answer, error) {
+	return s.own(r, path, func(session *sessions.Session) (answer, error) {
+		if !s.sessions.Form(session).Made(r.form.Get("token"), path) {
+			return nil, staleForm()
+		}
+		return do(session)
+	})
+}
+
+// freshAct is ownAct for what needs a recent sign-in.
+func (s *Server) freshAct(r *request, path string, do func(*sessions.Session) (answer, error)) (answer, error) {
+	return s.ownAct(r, path, func(session *sessions.Session) (answer, error) {
+		if !isFresh(r, session) {
+			return redirect{to: loginPath + "?" + url.Values{"next": {path}, againParameter: {""}}.Encode()}, nil
+		}
+		return do(session)
+	})
+}
+
+func isFresh(r *request, session *sessions.Session) bool {
+	return r.now.Sub(session.AuthTime) < freshFor
+}
+
+// act is the event of what somebody does to their own account.
+func (r *request) act(session *sessions.Session, action, target string) store.Event {
+	return store.Event{
+		Time: r.now, Actor: session.UserID, Action: action, Target: target, IP: r.ip.String(), RequestID: r.id, Outcome: "ok",
+	}
+}
+
+// showAccount shows who one is here.
+func (s *Server) showAccount(r *request) (answer, error) {
+	return s.own(r, accountPath, func(session *sessions.Session) (answer, error) {
+		return s.accountPage(r, session, 0, ""), nil
+	})
+}
+
+func (s *Server) accountPage(r *request, session *sessions.Session, status int, problem string) answer {
+	u := session.User
+	return page{status: status, html: pages.Account(pages.AccountPage{
+		Viewer: *s.viewer(session), Since: u.CreatedAt, Proven: u.EmailProvenBy != "", Problem: problem,
+		Renamed: problem == "" && r.URL.Query().Get(doneParameter) == "name", Token: s.sessions.Form(session).Token(accountPath),
+	})}
+}
+
+// rename changes the name that others see.
+func (s *Server) rename(r *request) (answer, error) {
+	return s.ownAct(r, accountPath, func(session *sessions.Session) (answer, error) {
+		name := strings.TrimSpace(r.form.Get("name"))
+		if err := people.CheckName(name); err != nil {
+			return s.accountPage(r, session, http.StatusBadRequest, sentence(err.Error())), nil
+		}
+		err := s.Store.SetName(r.Context(), session.UserID, name, r.act(session, "user.renamed", session.UserID))
+		if err != nil {
+			return nil, fmt.Errorf("rename: %w", err)
+		}
+		return doneAt(accountPath, "name"), nil
+	})
+}
+
+// showPassword asks for a new password.
+func (s *Server) showPassword(r *request) (answer, error) {
+	return s.own(r, passwordPath, func(session *sessions.Session) (answer, error) {
+		return s.passwordPage(r, session, 0, ""), nil
+	})
+}
+
+func (s *Server) passwordPage(r *request, session *sessions.Session, status int, problem string) answer {
+	local := localProvider(r.Snapshot)
+	if local == nil {
+		return noPasswords()
+	}
+	p := pages.PasswordPage{Viewer: *s.viewer(session), Least: s.policy(r.Snapshot, local).Least(), Problem: problem}
+	p.Token = s.sessions.Form(session).Token(passwordPath)
+	if problem == "" {
+		p.Done = done(r)
+	}
+	return page{status: status, html: pages.Password(p)}
+}
+
+// noPasswords is for when no AuthProvider of type Local is served.
+func noPasswords() answer {
+	return page{status: http.StatusServiceUnavailable, html: pages.Message(pages.MessagePage{
+		Kind: pages.Neutral, Title: "There are no passwords here",
+		What: "No way to sign in with a password is declared for this installation.",
+	})}
+}
+
+// changePassword takes the password in use and a new one (ASVS 6.2.3). The password in use
+// is guessed no more often than at sign-in.
+func (s *Server) changePassword(r *request) (answer, error) {
+	return s.ownAct(r, passwordPath, func(session *sessions.Session) (answer, error) {
+		local := localProvider(r.Snapshot)
+		if local == nil {
+			return noPasswords(), nil
+		}
+		next := r.form.Get("new")
+		if problem := newPasswordProblem(next, r.form.Get("again"), s.policy(r.Snapshot, local), session.User); problem != "" {
+			return s.passwordPage(r, session, http.StatusBadRequest, problem), nil
+		}
+		_, verdict, err := s.provePassword(r, session.User.Email, r.form.Get("password"))
+		if err != nil {
+			return nil, err
+		}
+		if verdict.status == http.StatusForbidden {
+			verdict.problem = "That is not the password in use."
+		}
+		if verdict.problem != "" {
+			return retryLater(s.passwordPage(r, session, verdict.status, verdict.problem), verdict.wait), nil
+		}
+		if err := s.setPassword(r, session, next, r.form.Has("others")); err != nil {
+			return s.busyOr(err, func(problem string) answer {
+				return s.passwordPage(r, session, http.StatusServiceUnavailable, problem)
+			})
+		}
+		cookie, err := s.begin(r, session.User, local) // who proved the password signed in with it (ASVS 7.2.4)
+		if err != nil {
+			return nil, err
+		}
+		return redirect{to: passwordPath + "?" + doneParameter + "=password", cookies: []*http.Cookie{cookie}}, nil
+	})
+}
+
+// newPasswordProblem says what is wrong with a new password; empty: nothing.
+func newPasswordProblem(next, again string, policy people.Policy, u store.User) string {
+	if next != again {
+		return "The two new passwords differ. Type both again."
+	}
+	if err := policy.Check(next, u.Email, u.Name); err != nil {
+		return sentence(err.Error())
+	}
+	return ""
+}
+
+func (s *Server) setPassword(r *request, session *sessions.Session, next string, endOthers bool) error {
+	hash, err := s.hashInTurn(r.Context(), next)
+	if err != nil {
+		return err
+	}
+	err = s.Store.ChangePassword(r.Context(), session.Session, hash, endOthers, r.act(session, "user.password-changed", session.UserID))
+	if err != nil {
+		return fmt.Errorf("change password: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) hashInTurn(ctx context.Context, password string) (string, error) {
+	patience, cancel := context.WithTimeout(ctx, hashPatience)
+	defer cancel()
+	return s.directory.Hash(patience, password)
+}
+
+// busyOr draws a page where there are too many passwords to look at; other errors are
+// faults.
+func (s *Server) busyOr(err error, draw func(problem string) answer) (answer, error) {
+	if errors.Is(err, people.ErrBusy) {
+		return retryLater(draw(busyHere), time.Second), nil
+	}
+	return nil, err
+}
