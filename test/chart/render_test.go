@@ -141,6 +141,7 @@ func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 		{"issuer=" + issuer + ",replicas=3", "replicas", "not allowed"},
 		{"issuer=" + issuer + ",image.tagg=1.0", "tagg", "not allowed"},
 		{"issuer=" + issuer + ",trustedProxies={10.0.0.0}", "/trustedProxies/0", "does not match"},
+		{"issuer=" + issuer + ",allowUpstreamCIDRs={internal}", "/allowUpstreamCIDRs/0", "does not match"},
 		{"issuer=" + issuer + ",crds.keep=yes", "/crds/keep", "want boolean"},
 	}
 	each(t, func(t *testing.T, h helm) {
