@@ -5,7 +5,11 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"sync/atomic"
 	"testing"
@@ -16,6 +20,8 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/test/servertest"
 )
 
@@ -210,6 +216,40 @@ func TestAPodProvesItselfByItsToken(t *testing.T) {
 	refused(t, w.with(t, token, "/oauth/token/", "grant_type", "client_credentials"), 401, "invalid_client")
 	w.Pass(time.Hour + time.Minute)
 	refused(t, post(), 401, "invalid_client")
+}
+
+// The whole way: the server reads the keys where they are published, and only where it may.
+func TestTheKeysAtAJWKSURIAreReadWhereItIsAllowed(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	house := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: "a"}}})
+	}))
+	t.Cleanup(house.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(house.Certificate())
+	for _, c := range []struct {
+		allow  []netip.Prefix
+		status int
+		asked  int64
+	}{{nil, 401, 0}, {[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, 200, 1}} {
+		w := &keyed{private: private, World: servertest.New(t, func(config *server.Config) {
+			config.Outbound = outbound.Options{Allow: c.allow, RootCAs: roots}
+		})}
+		a := w.Declared.Applications[servertest.Machine]
+		a.Secrets, a.Proofs = nil, model.Proofs{KeysURI: house.URL + "/jwks.json"}
+		w.Publish(t)
+		for range 2 {
+			got := w.with(t, signed(t, jose.EdDSA, private, "a", w.claims(servertest.Machine)), "/oauth/token/", "grant_type", "client_credentials")
+			if got.Status != c.status || asked.Load() != c.asked {
+				t.Errorf("allowed %v: %d %s, asked %d times", c.allow, got.Status, got.Body, asked.Load())
+			}
+		}
+	}
 }
 
 func BenchmarkClientCredentialsByAssertion(b *testing.B) {
