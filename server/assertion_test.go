@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -153,10 +154,14 @@ func TestARefusedAssertionTellsNothing(t *testing.T) {
 			"another audience": w.assertion(t, wrong), "no JWT": "x", "a client with a secret": w.assertion(t, w.claims(servertest.Box)),
 			"a public client": w.assertion(t, w.claims(cli)),
 		} {
-			if got := w.with(t, assertion, path, pairs...); got.Status != want.Status || !bytes.Equal(got.Body, want.Body) {
+			if got := w.with(t, assertion, path, pairs...); strings.Contains(string(got.Body), "aud") || got.Status != want.Status || !bytes.Equal(got.Body, want.Body) {
 				t.Errorf("%s at %s: %d %s, for nobody %s", name, path, got.Status, got.Body, want.Body)
 			}
 		}
+	}
+	// Whoever operates the server reads what nobody else is told.
+	if log := w.Log.String(); !strings.Contains(log, "aud is not the issuer alone") {
+		t.Errorf("the log does not say what is wrong: %s", log)
 	}
 	if a := w.with(t, good, "/oauth/token/", "grant_type", "client_credentials"); a.Status != 200 {
 		t.Fatalf("%d %s", a.Status, a.Body)

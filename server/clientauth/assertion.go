@@ -55,7 +55,7 @@ func (a *Authenticator) byAssertion(ctx context.Context, s *model.Snapshot, now 
 	}
 	t, ok := parseAssertion(form.Get("client_assertion"))
 	if !ok {
-		return Client{}, refused
+		return Client{}, because("it is no JWT of an algorithm that is taken, or one of another kind")
 	}
 	id := form.Get("client_id")
 	if id == "" {
@@ -66,8 +66,8 @@ func (a *Authenticator) byAssertion(ctx context.Context, s *model.Snapshot, now 
 	if !served {
 		application = nobody // the same steps for whoever does not exist
 	}
-	if !a.signed(ctx, application, t, now) || !served {
-		return Client{}, refused
+	if wrong := a.proves(ctx, application, t, now); wrong != "" {
+		return Client{}, because(wrong)
 	}
 	if len(application.Proofs.ServiceAccounts) > 0 {
 		return Client{organization, application}, nil // the kubelet hands one token to many requests
@@ -81,7 +81,7 @@ func (a *Authenticator) byAssertion(ctx context.Context, s *model.Snapshot, now 
 	hash := sha256.Sum256([]byte(application.ClientID + "\x00" + t.claims.ID))
 	err := a.Once.UseAssertion(ctx, hash[:], t.claims.Expires.time().Add(leeway))
 	if errors.Is(err, store.ErrConflict) {
-		return Client{}, refused
+		return Client{}, because("its jti was used before")
 	}
 	if err != nil {
 		return Client{}, err
@@ -89,31 +89,63 @@ func (a *Authenticator) byAssertion(ctx context.Context, s *model.Snapshot, now 
 	return Client{organization, application}, nil
 }
 
-// nobody is judged in the place of a client that does not exist, or has no keys.
+// unproven is the refusal of an assertion. The client reads what everybody reads; the cause
+// is for the operator's log.
+type unproven struct{ cause string }
+
+func because(cause string) error { return &unproven{cause} }
+
+func (e *unproven) Error() string { return refused.Error() + ": " + e.cause }
+func (e *unproven) Unwrap() error { return refused }
+
+// Cause says what is wrong with the assertion, in words of ours alone.
+func (e *unproven) Cause() string { return "client_assertion: " + e.cause }
+
+// nobody is judged in the place of a client that does not exist. Nothing proves it.
 var nobody = &model.Application{}
 
-// signed reports whether the assertion proves the application: by its own key, or by the
-// cluster's on the token of a ServiceAccount that it lists.
-func (a *Authenticator) signed(ctx context.Context, app *model.Application, t *assertion, now time.Time) bool {
+// proves says why the assertion does not prove the application, empty if it does: by its own
+// key, or by the cluster's on the token of a ServiceAccount that it lists.
+func (a *Authenticator) proves(ctx context.Context, app *model.Application, t *assertion, now time.Time) string {
 	p := app.Proofs
 	if len(p.ServiceAccounts) > 0 {
-		c := a.cluster.Load()
-		if c == nil {
-			c = &Cluster{}
-		}
-		verified := a.verified(t, c.Keys)
-		if !knows(c.Keys, t.kid) && c.Issuer != "" && t.claims.Issuer == c.Issuer && a.UnknownClusterKey != nil {
-			a.UnknownClusterKey()
-		}
-		return verified && c.Issuer != "" && t.claims.Issuer == c.Issuer && p.Names(t.claims.Subject) && t.claims.hold(a.Issuer, now, clusterLife)
+		return a.podProves(p, t, now)
 	}
 	keys := p.Keys
 	if p.KeysURI != "" && a.Published != nil {
 		keys = a.Published.Keys(ctx, app, t.kid, now)
 	}
-	verified := a.verified(t, keys)
-	return verified && t.claims.Issuer == app.ClientID && t.claims.Subject == app.ClientID &&
-		t.claims.ID != "" && len(t.claims.ID) <= idLimit && t.claims.hold(a.Issuer, now, ownLife)
+	switch {
+	case !a.verified(t, keys):
+		return "no key of an application that is served made its signature"
+	case t.claims.Issuer != app.ClientID || t.claims.Subject != app.ClientID:
+		return "iss and sub are not the client ID"
+	case t.claims.ID == "" || len(t.claims.ID) > idLimit:
+		return "jti is missing or too long"
+	}
+	return t.claims.wrong(a.Issuer, now, ownLife)
+}
+
+func (a *Authenticator) podProves(p model.Proofs, t *assertion, now time.Time) string {
+	c := a.cluster.Load()
+	if c == nil {
+		c = &Cluster{}
+	}
+	verified := a.verified(t, c.Keys)
+	if !knows(c.Keys, t.kid) && c.Issuer != "" && t.claims.Issuer == c.Issuer && a.UnknownClusterKey != nil {
+		a.UnknownClusterKey()
+	}
+	switch {
+	case c.Issuer == "":
+		return "the keys of the cluster are not known yet"
+	case !verified:
+		return "no key of the cluster made its signature"
+	case t.claims.Issuer != c.Issuer:
+		return "iss is not the cluster"
+	case !p.Names(t.claims.Subject):
+		return "sub is no ServiceAccount that the application lists"
+	}
+	return t.claims.wrong(a.Issuer, now, clusterLife)
 }
 
 // verified reports whether one of the keys made the signature. Where none could have, a key
@@ -192,13 +224,22 @@ func isAssertionType(kind any) bool {
 	return ok && (text == "jwt" || text == "client-authentication+jwt")
 }
 
-// hold reports whether the claims are for the issuer alone, and for now.
-func (c *assertionClaims) hold(issuer string, now time.Time, life time.Duration) bool {
+// wrong says why the claims are not for the issuer alone, and for now; empty if they are.
+func (c *assertionClaims) wrong(issuer string, now time.Time, life time.Duration) string {
 	soon, late := now.Add(leeway), now.Add(-leeway)
-	return string(c.Audience) == issuer &&
-		c.Expires != 0 && c.Expires.time().After(late) && !c.Expires.time().After(soon.Add(life)) &&
-		(c.NotBefore == 0 || !c.NotBefore.time().After(soon)) &&
-		(c.IssuedAt == 0 || !c.IssuedAt.time().After(soon) && c.IssuedAt.time().After(late.Add(-life)))
+	switch {
+	case string(c.Audience) != issuer:
+		return "aud is not the issuer alone"
+	case c.Expires == 0 || !c.Expires.time().After(late):
+		return "exp is missing or over"
+	case c.Expires.time().After(soon.Add(life)):
+		return "exp is too far ahead"
+	case c.NotBefore != 0 && c.NotBefore.time().After(soon):
+		return "nbf is ahead"
+	case c.IssuedAt != 0 && (c.IssuedAt.time().After(soon) || !c.IssuedAt.time().After(late.Add(-life))):
+		return "iat is ahead, or too long ago"
+	}
+	return ""
 }
 
 // audience is that of a JWT for one reader: a string, or a list of one. One of several is
