@@ -64,7 +64,7 @@ func TestTheKeysOfServiceAccountsTokensAreHandedOver(t *testing.T) {
 	if err := b.SubResource("token").Create(t.Context(), account, request); err != nil {
 		t.Fatal(err)
 	}
-	token, err := jose.ParseSigned(request.Status.Token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	token, err := jose.ParseSignedCompact(request.Status.Token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}
