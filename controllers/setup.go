@@ -7,7 +7,8 @@
 // the Secrets of generated client secrets (credentials.go), and puts back the keyring
 // (keyring_keeper.go), which is read before there is a leader (keyring.go).
 //
-// Start reading at Reconcile in publisher.go: gather, compile, publish, status.
+// Start reading at Reconcile in publisher.go: gather, compile, publish, status. What is
+// observed of the cluster besides, by every replica, is in clusterkeys.go.
 package controllers
 
 import (
@@ -41,6 +42,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
@@ -79,6 +81,9 @@ type Options struct {
 	Publish func(context.Context, *model.Snapshot) error
 	// Metrics is where the controllers' metrics are registered; nil: nowhere.
 	Metrics prometheus.Registerer
+	// ServiceAccountKeys takes the issuer of ServiceAccounts' tokens with its keys, whenever
+	// they were read; nil: nobody needs them.
+	ServiceAccountKeys func(issuer string, keys []jwk.Key)
 	// Log gets what operators should see; libraries below write to it too, one level lower.
 	Log logr.Logger
 	// Clock is the time; nil is the real one.
@@ -95,6 +100,7 @@ type Cluster struct {
 	metrics    *clusterMetrics
 	neighbours *neighbours
 	namespaces atomic.Pointer[namespaces] // of the manager that runs; nil: none, or the whole cluster
+	keysAsked  chan struct{}              // newer keys of ServiceAccounts' tokens
 }
 
 // Adopt takes the IDs, by UID, of the objects that go on as one before them, and has
@@ -116,7 +122,7 @@ func New(o Options) *Cluster {
 	metrics := newClusterMetrics(o.Metrics)
 	return &Cluster{
 		Options: o, progress: progress{phase: "the Kubernetes API server has not answered yet"}, metrics: metrics,
-		neighbours: &neighbours{log: o.Log.WithName("installations"), metrics: metrics},
+		neighbours: &neighbours{log: o.Log.WithName("installations"), metrics: metrics}, keysAsked: make(chan struct{}, 1),
 	}
 }
 
@@ -137,6 +143,11 @@ func (c *Cluster) Remarks() []string {
 // Run follows the cluster until ctx ends and returns nil. If the watch machinery ends by
 // itself, a fresh one is built; what was published stays in service meanwhile.
 func (c *Cluster) Run(ctx context.Context) error {
+	var besides sync.WaitGroup
+	defer besides.Wait()
+	if c.ServiceAccountKeys != nil {
+		besides.Go(func() { c.followKeys(ctx) })
+	}
 	backoff := wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.1, Steps: math.MaxInt32, Cap: 30 * time.Second}
 	for ctx.Err() == nil {
 		if err := c.follow(ctx); err != nil && ctx.Err() == nil {

@@ -19,9 +19,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server/clientauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
@@ -42,6 +45,11 @@ type Config struct {
 	// MaxInFlight is how many requests may be at work at once; those beyond it are answered
 	// 503. 0 is 256 for each core.
 	MaxInFlight int
+	// Outbound says which addresses may be reached where a declaration points to.
+	Outbound outbound.Options
+	// UnknownClusterKey is called when the token of a ServiceAccount is signed by a key that
+	// UseCluster did not bring; it returns at once. Nil: there is no cluster.
+	UnknownClusterKey func()
 	// Registry takes the server's metrics; nil: none are kept.
 	Registry prometheus.Registerer
 }
@@ -155,6 +163,12 @@ func (s *Server) serve(w *decide.World) {
 // UseKeys signs and verifies tokens with another state of the same keyring from the next
 // request on.
 func (s *Server) UseKeys(keys *keyring.Keyring) { s.tokens.Use(keys) }
+
+// UseCluster takes the tokens of ServiceAccounts that the issuer's keys signed, from the
+// next request on: those that applications list.
+func (s *Server) UseCluster(issuer string, keys []jwk.Key) {
+	s.clients.UseCluster(clientauth.Cluster{Issuer: issuer, Keys: keys})
+}
 
 // Handler serves the public endpoints.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }

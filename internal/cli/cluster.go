@@ -35,7 +35,10 @@ func (in *installation) cluster(config *rest.Config) (source, error) {
 		Keyring:         in.keeper,
 		Publish:         in.publish,
 		Metrics:         in.registry,
-		Log:             logr.FromSlogHandler(in.log.Handler()),
+
+		ServiceAccountKeys: in.server.UseCluster,
+
+		Log: logr.FromSlogHandler(in.log.Handler()),
 	}), nil
 }
 
@@ -53,6 +56,13 @@ func (o *serveOptions) checkScope() error {
 		return usageError("--selector: %w; write it like auth.gatehouse.dev/installation=blue", err)
 	}
 	return nil
+}
+
+// unknownClusterKey asks the cluster for newer keys of its ServiceAccounts' tokens.
+func (in *installation) unknownClusterKey() {
+	if c, ok := in.source.(*controllers.Cluster); ok {
+		c.RefreshServiceAccountKeys()
+	}
 }
 
 // podNamespace is the namespace that this pod runs in; elsewhere the documented default.

@@ -23,6 +23,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/manifest"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
@@ -34,6 +35,7 @@ type serveOptions struct {
 	selector                   string
 	dataDir                    *string
 	trustedProxies             []string
+	allowUpstream              []string
 	rateLimitScale             float64
 	logLevel                   slog.Level
 	dev                        bool
@@ -76,6 +78,7 @@ that is a copy, and the keys live in the Secret ` + "`gatehouse-keyring`" + ` of
 	f.StringSliceVar(&o.namespaces, "namespaces", nil, "the only namespaces to follow, as acme,globex, besides the system namespace; default: all (docs/install.md)")
 	f.StringVar(&o.selector, "selector", "", "label selector of the declarations to follow, such as auth.gatehouse.dev/installation=blue; default: all (docs/operations.md)")
 	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, as 10.0.0.0/8,…; default none")
+	f.StringSliceVar(&o.allowUpstream, "allow-upstream-cidr", nil, "networks that are reached where a declaration points to (jwksURI) though they are not public, as 10.96.0.0/12,…; default none")
 	f.Float64Var(&o.rateLimitScale, "rate-limit-scale", 1, "multiplies every rate limit; 0 switches them off, for load tests only")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least level that is logged: debug (every request), info (refusals), warn or error (faults)")
 	f.BoolVar(&o.dev, "dev", false, "for trying out on this machine: allows an http issuer on loopback and keeps a person demo@example.com with a new password at each start")
@@ -200,7 +203,11 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error 
 
 // prepare makes the server upon the store and the keyring, and finds the declarations.
 func (in *installation) prepare(ctx context.Context) error {
-	proxies, err := prefixes(in.trustedProxies)
+	proxies, err := prefixes("--trusted-proxies", in.trustedProxies)
+	if err != nil {
+		return err
+	}
+	upstream, err := prefixes("--allow-upstream-cidr", in.allowUpstream)
 	if err != nil {
 		return err
 	}
@@ -218,6 +225,7 @@ func (in *installation) prepare(ctx context.Context) error {
 	in.server, err = server.New(ctx, server.Config{
 		Issuer: in.issuer, Store: in.db, Keyring: in.keys, Log: in.log,
 		TrustedProxies: proxies, RateLimitScale: in.rateLimitScale, Registry: in.registry,
+		Outbound: outbound.Options{Allow: upstream}, UnknownClusterKey: in.unknownClusterKey,
 	})
 	if err != nil {
 		return err
@@ -297,12 +305,12 @@ func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 	return l, nil
 }
 
-func prefixes(networks []string) ([]netip.Prefix, error) {
+func prefixes(flag string, networks []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, n := range networks {
 		p, err := netip.ParsePrefix(n)
 		if err != nil {
-			return nil, usageError("--trusted-proxies: %w; write networks like 10.0.0.0/8", err)
+			return nil, usageError("%s: %w; write networks like 10.0.0.0/8", flag, err)
 		}
 		all = append(all, p)
 	}

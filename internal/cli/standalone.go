@@ -150,7 +150,7 @@ func (f *files) serve(ctx context.Context, set *manifest.Set) (next time.Time, e
 
 func (f *files) compile(set *manifest.Set) compile.Result {
 	in := set.Input(f.keys.DigestKey())
-	in.Outputs = f.secrets.inputs()
+	in.Outputs, in.NoCluster = f.secrets.inputs(), true
 	in.Adopted = f.adopted
 	return f.compiler.Compile(in)
 }
@@ -196,7 +196,7 @@ func unreadable(problems []manifest.Problem) error {
 // written in the clear; both are empty if it is not. The secret itself is not read.
 func (in *installation) secretOf(a *model.Application) (file, key string) {
 	set := in.declared.Load()
-	if set == nil {
+	if set == nil || len(a.Secrets) == 0 {
 		return "", ""
 	}
 	for _, declared := range set.Input(in.keys.DigestKey()).Applications {

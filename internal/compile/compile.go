@@ -6,7 +6,8 @@
 // where it restricts, the object is not served; its neighbours keep working.
 //
 // Start reading at Compiler.Compile, which is the table of contents. Each kind has a file
-// (provider.go, organization.go, application.go with credentials.go and generated.go, role.go with
+// (provider.go, organization.go, application.go with credentials.go, generated.go and
+// assertion.go, role.go with
 // inheritance.go) with a function per rule; report.go is what the rules write, and
 // conditions.go and status.go are what becomes of that in a status.
 package compile
@@ -29,6 +30,7 @@ type Compiler struct {
 	systemNamespace string
 	anySlug, dev    bool
 	assumeOutputs   bool
+	noCluster       bool
 	issuer          string
 	digestKey       model.Sensitive
 	explaining      bool // keep how Roles came to their scopes, for Explain
@@ -72,9 +74,9 @@ func (c *Compiler) Compile(in Input) Result {
 
 // begin forgets everything when that which every verdict depends on changed.
 func (c *Compiler) begin(in *Input) {
-	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || c.dev != in.Dev || c.assumeOutputs != in.AssumeOutputs || c.issuer != in.Issuer || !c.digestKey.Equal(in.DigestKey) {
+	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || c.dev != in.Dev || c.assumeOutputs != in.AssumeOutputs || c.noCluster != in.NoCluster || c.issuer != in.Issuer || !c.digestKey.Equal(in.DigestKey) {
 		*c = Compiler{
-			systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, dev: in.Dev, assumeOutputs: in.AssumeOutputs,
+			systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, dev: in.Dev, assumeOutputs: in.AssumeOutputs, noCluster: in.NoCluster,
 			issuer: in.Issuer, digestKey: in.DigestKey, explaining: c.explaining,
 		}
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // credentials reads how the application proves itself, and reports whether it declares
-// to have a secret at all. Credentials restrict: without good ones it is not served.
+// to prove itself at all. Credentials restrict: without good ones it is not served.
 func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application, r *Report) (confidential bool) {
 	c := o.Spec.Credentials
 	if c == nil {
@@ -21,27 +21,34 @@ func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application
 	switch source {
 	case v1alpha1.CredentialsNone:
 		if needsSecret(o.Spec.Type) {
-			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s proves itself with a secret; leave the field out, or use Generated or FromSecret", o.Spec.Type)
+			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s proves itself; leave the field out, or use Generated, FromSecret, PublicKey or ServiceAccount", o.Spec.Type)
 		}
 		t.output(o, app, source, model.Sensitive{}, r)
 		return false
-	case v1alpha1.CredentialsFromSecret, v1alpha1.CredentialsGenerated:
+	case v1alpha1.CredentialsFromSecret, v1alpha1.CredentialsGenerated, v1alpha1.CredentialsPublicKey, v1alpha1.CredentialsServiceAccount:
 		if keepsNoSecret(o.Spec.Type) {
 			// RFC 6749 section 2.1: whoever has its code has its secret.
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s cannot keep a secret; use None, or create it as type Web if it runs on a server", o.Spec.Type)
 			return false
 		}
-		if source == v1alpha1.CredentialsGenerated {
+		switch {
+		case source == v1alpha1.CredentialsGenerated:
 			t.generated(o, app, r)
-		} else if c.FromSecret != nil {
+		case source == v1alpha1.CredentialsPublicKey:
+			publicKeys(c.PublicKey, app, r)
+			t.output(o, app, source, model.Sensitive{}, r)
+		case source == v1alpha1.CredentialsServiceAccount:
+			t.serviceAccounts(o, app, r)
+			t.output(o, app, source, model.Sensitive{}, r)
+		case c.FromSecret != nil:
 			t.output(o, app, source, t.secret(o, app, r), r)
 		}
 		return true
 	default:
-		use := "None, Generated or FromSecret"
+		use := "None, Generated, FromSecret, PublicKey or ServiceAccount"
 		switch {
 		case needsSecret(o.Spec.Type):
-			use = "Generated or FromSecret"
+			use = "Generated, FromSecret, PublicKey or ServiceAccount"
 		case keepsNoSecret(o.Spec.Type):
 			use = "None"
 		}
@@ -60,12 +67,22 @@ func defaultSource(applicationType string) string {
 
 // readWithItsSource refuses what says something about credentials of another source.
 func readWithItsSource(c *v1alpha1.Credentials, source string, r *Report) {
-	const from, rotation = "spec.credentials.fromSecret", "spec.credentials.rotation"
-	switch {
-	case c.FromSecret != nil && source != v1alpha1.CredentialsFromSecret:
-		r.refuse(v1alpha1.ReasonInvalidSpec, from, "is only read with source: FromSecret; remove it, or set source: FromSecret")
-	case c.FromSecret == nil && source == v1alpha1.CredentialsFromSecret:
-		r.refuse(v1alpha1.ReasonInvalidSpec, from, "must name a Secret and a key with source: FromSecret")
+	const rotation = "spec.credentials.rotation"
+	for _, part := range []struct {
+		name, source string
+		declared     bool
+	}{
+		{"fromSecret", v1alpha1.CredentialsFromSecret, c.FromSecret != nil},
+		{"publicKey", v1alpha1.CredentialsPublicKey, c.PublicKey != nil},
+		{"serviceAccounts", v1alpha1.CredentialsServiceAccount, len(c.ServiceAccounts) > 0},
+	} {
+		field := "spec.credentials." + part.name
+		switch {
+		case part.declared && source != part.source:
+			r.refuse(v1alpha1.ReasonInvalidSpec, field, "is only read with source: %s; remove it, or set source: %s", part.source, part.source)
+		case !part.declared && source == part.source && part.name == "fromSecret":
+			r.refuse(v1alpha1.ReasonInvalidSpec, field, "must name a Secret and a key with source: FromSecret")
+		}
 	}
 	switch {
 	case c.Rotation == nil || source == v1alpha1.CredentialsGenerated:

@@ -20,6 +20,7 @@ type facts struct {
 	issuer     string
 	dev        bool
 	assume     bool // that output Secrets are there
+	noCluster  bool
 	explaining bool
 }
 
@@ -76,7 +77,7 @@ func (f *facts) update(in *Input) (changed asked) {
 		difference(f.ids, ids, func(a, b string) bool { return a == b }, changed.uids)
 		f.ids = ids
 	}
-	f.issuer, f.dev, f.assume = in.Issuer, in.Dev, in.AssumeOutputs
+	f.issuer, f.dev, f.assume, f.noCluster = in.Issuer, in.Dev, in.AssumeOutputs, in.NoCluster
 	return changed
 }
 

@@ -36,6 +36,9 @@ type Input struct {
 	// AssumeOutputs takes the Secrets that Gatehouse writes to be there: whoever judges
 	// declarations without serving them sees what will be served.
 	AssumeOutputs bool
+	// NoCluster: there is no cluster whose ServiceAccounts could prove an application
+	// (standalone mode).
+	NoCluster bool
 	// DigestKey is the key under which client secrets are digested.
 	DigestKey model.Sensitive
 }

@@ -28,7 +28,8 @@ var update = flag.Bool("update", false, "write what came out into the scenarios"
 const scenarios = "../../test/scenarios"
 
 // A scenario is a txtar file: manifests in *.yaml, the verdict in `want`; optionally the
-// time in `now`, the installation's name in `issuer`, a file `dev` for one to try out, and a
+// time in `now`, the installation's name in `issuer`, a file `dev` for one to try out, a file `no-cluster` for
+// one that is served from files, and a
 // publishing that failed in `storage-error`.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(scenarios, "*.txtar"))
@@ -85,6 +86,8 @@ func readScenario(t *testing.T, archive *txtar.Archive) *scenario {
 			s.in.Issuer = text
 		case f.Name == "dev":
 			s.in.Dev = true
+		case f.Name == "no-cluster":
+			s.in.NoCluster = true
 		case f.Name == "storage-error":
 			s.published = compile.Programmed{Reason: v1alpha1.ReasonStorageError, Message: text}
 		case strings.HasSuffix(f.Name, ".yaml"):

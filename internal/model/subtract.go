@@ -46,7 +46,7 @@ func (o *Organization) only(next *Organization) *Organization {
 			continue
 		}
 		if a = a.only(n); !n.Public() && a.Public() {
-			continue // with no secret left it must not become a public client
+			continue // with no proof left it must not become a public client
 		}
 		applications = append(applications, a)
 	}
@@ -70,6 +70,7 @@ func (a *Application) only(next *Application) *Application {
 	kept.ProtocolScopes = a.ProtocolScopes.Intersect(next.ProtocolScopes)
 	kept.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g oauth.GrantType) bool { return !next.Allows(g) })
 	kept.Secrets = sameSecrets(a.Secrets, next.Secrets)
+	kept.Proofs = a.Proofs.only(next.Proofs)
 	kept.Holdings = sameHoldings(a.Holdings, next.Holdings)
 	kept.RedirectURIs = inBoth(a.RedirectURIs, next.RedirectURIs)
 	kept.PostLogoutRedirectURIs = inBoth(a.PostLogoutRedirectURIs, next.PostLogoutRedirectURIs)

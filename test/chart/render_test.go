@@ -181,6 +181,7 @@ func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 		{"issuer=" + issuer + ",image.tagg=1.0", "tagg", "not allowed"},
 		{"issuer=" + issuer + ",trustedProxies={10.0.0.0}", "/trustedProxies/0", "does not match"},
 		{"issuer=" + issuer + ",namespaces={Acme}", "/namespaces/0", "does not match"},
+		{"issuer=" + issuer + ",allowUpstreamCIDRs={internal}", "/allowUpstreamCIDRs/0", "does not match"},
 		{"issuer=" + issuer + ",crds.keep=yes", "/crds/keep", "want boolean"},
 	}
 	each(t, func(t *testing.T, h helm) {

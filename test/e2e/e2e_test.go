@@ -46,6 +46,7 @@ func TestDeclaredWithKubectlServedToAnyClient(t *testing.T) {
 			t.Errorf("another organization: %v, want 403 insufficient_scope", answer)
 		}
 	})
+	t.Run("a Pod's own token is its credential", h.podsProveThemselves)
 	t.Run("a restart changes nothing", func(t *testing.T) {
 		token := h.signIn(t, quickly)
 		before := h.versions()

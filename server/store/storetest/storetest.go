@@ -63,6 +63,8 @@ func Run(t *testing.T, open Open) {
 		{"TheSweepTakesConsentsThatHaveExpired", sweepTakesConsents},
 		{"DisablingEndsCodesAndKeepsConsents", disablingEndsCodes},
 		{"DeletingForgetsCodesAndConsents", deletingForgetsCodes},
+		{"AnAssertionIsUsedOnce", assertionIsUsedOnce},
+		{"TheSweepTakesAssertionsThatNobodyTakesAnyMore", sweepTakesAssertions},
 		{"OfManyRotationsOneSucceeds", manyRotations},
 		{"AGrantRotatesOnlyWhileItIsInForce", rotationNeedsForce},
 		{"RevokingAGrantTwiceWritesOnce", revokeTwice},
@@ -89,6 +91,7 @@ func Run(t *testing.T, open Open) {
 	}
 	t.Run("ACacheSeesTheWritesOfOthers", func(t *testing.T) { cacheSeesOthers(t, open) })
 	t.Run("OfManyRedemptionsOnTwoReplicasOneSucceeds", func(t *testing.T) { redeemedElsewhere(t, open) })
+	t.Run("OfManyUsesOfAnAssertionOnTwoReplicasOneSucceeds", func(t *testing.T) { assertionUsedElsewhere(t, open) })
 	t.Run("WhatWasWrittenIsThereAfterOpeningAgain", func(t *testing.T) { reopened(t, open) })
 	t.Run("ManyMayOpenANewStoreAtOnce", func(t *testing.T) { openedAtOnce(t, open) })
 }
