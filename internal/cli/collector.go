@@ -33,6 +33,7 @@ type collector struct {
 	percent int
 	cycles  uint64
 	since   time.Time // when cycles was last seen to be another number
+	own     uint64    // cycles after the last collection of ours
 }
 
 func newCollector() *collector {
@@ -55,19 +56,21 @@ func (c *collector) follow(ctx context.Context) {
 		case now := <-tick.C:
 			if c.idle(readHeap(), now) {
 				debug.FreeOSMemory()
+				c.own = readHeap().cycles
 			}
 			c.allow(growth(readHeap().live))
 		}
 	}
 }
 
-// idle reports whether there is garbage that nobody else is going to collect soon.
+// idle reports whether there is garbage that nobody else is going to collect soon: what was
+// made since the last collection, or what was in use at one in the middle of work.
 func (c *collector) idle(h heap, now time.Time) bool {
 	if h.cycles != c.cycles || c.since.IsZero() {
 		c.cycles, c.since = h.cycles, now
 		return false
 	}
-	return now.Sub(c.since) >= idleAfter && h.objects >= h.live+idleGarbage
+	return now.Sub(c.since) >= idleAfter && (h.cycles != c.own || h.objects >= h.live+idleGarbage)
 }
 
 // allow changes the growth, which stops the program for a moment, where it makes a difference.

@@ -39,15 +39,19 @@ func TestOnlyAnIdleProgramWithGarbageIsCollectedByUs(t *testing.T) {
 		heap heap
 		want bool
 	}{
-		{"at first", 0, heap{60 * mebibyte, 90 * mebibyte, 3}, false},
-		{"a moment later", 4 * time.Second, heap{60 * mebibyte, 90 * mebibyte, 3}, false},
-		{"idle", 5 * time.Second, heap{60 * mebibyte, 90 * mebibyte, 3}, true},
-		{"collected", 6 * time.Second, heap{60 * mebibyte, 60 * mebibyte, 4}, false},
-		{"idle without garbage", 60 * time.Second, heap{60 * mebibyte, 61 * mebibyte, 4}, false},
-		{"at work", 61 * time.Second, heap{60 * mebibyte, 90 * mebibyte, 5}, false},
+		{"at first", 0, heap{60 * mebibyte, 60 * mebibyte, 3}, false},
+		{"a moment later", 4 * time.Second, heap{60 * mebibyte, 60 * mebibyte, 3}, false},
+		{"idle after work", 5 * time.Second, heap{60 * mebibyte, 60 * mebibyte, 3}, true},
+		{"collected", 6 * time.Second, heap{40 * mebibyte, 40 * mebibyte, 4}, false},
+		{"idle without garbage", 60 * time.Second, heap{40 * mebibyte, 41 * mebibyte, 4}, false},
+		{"idle with garbage", 61 * time.Second, heap{40 * mebibyte, 48 * mebibyte, 4}, true},
+		{"at work", 62 * time.Second, heap{40 * mebibyte, 70 * mebibyte, 5}, false},
 	} {
 		if got := c.idle(step.heap, began.Add(step.at)); got != step.want {
 			t.Errorf("%s: %t", step.what, got)
+		}
+		if step.want {
+			c.own = step.heap.cycles + 1
 		}
 	}
 }

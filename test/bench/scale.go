@@ -66,7 +66,7 @@ func (s *scale) measureEmpty(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	row("nothing declared: start to ready", "–", rounded(ready).String())
+	row("nothing declared, first start ever, with keys to be made: start to ready", "–", rounded(ready).String())
 	row("nothing declared: resident memory", "40 MiB", fmt.Sprintf("%.0f MiB", rss))
 	return s.stop()
 }
