@@ -54,10 +54,13 @@ func TestACompilerWithAPastSaysWhatAFreshOneSays(t *testing.T) {
 		in := drawInput(t)
 		before := c.Compile(in)
 		for range rapid.IntRange(1, 6).Draw(t, "edits") {
+			anywhere := in.NoCluster
 			in = edit(t, in)
 			after := c.Compile(in)
 			sameVerdict(t, compile.Compile(in), after)
-			unchangedReportsStay(t, before, after)
+			if in.NoCluster == anywhere { // else everything is forgotten
+				unchangedReportsStay(t, before, after)
+			}
 			if before.Snapshot.Digest == after.Snapshot.Digest && !slices.Equal(descriptions(before.Snapshot), descriptions(after.Snapshot)) {
 				t.Errorf("one digest for two configurations")
 			}
@@ -196,6 +199,9 @@ func sameVerdict(t *rapid.T, a, b compile.Result) {
 	if diff := cmp.Diff(a.Snapshot.Adopted, b.Snapshot.Adopted, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("adoptions differ:\n%s", diff)
 	}
+	if diff := cmp.Diff(a.Snapshot.Unread, b.Snapshot.Unread, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("namespaces of which nothing is known differ:\n%s", diff)
+	}
 	if diff := cmp.Diff(a.Snapshot.Providers, b.Snapshot.Providers, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("providers differ:\n%s", diff)
 	}
@@ -254,7 +260,7 @@ func TestOnlyWhatIsInBothSnapshotsIsLeft(t *testing.T) {
 // edit is what a watch brings: an object that is new, gone or another one, a Secret or a
 // Namespace that changed, or the same world in another order.
 func edit(t *rapid.T, in compile.Input) compile.Input {
-	switch rapid.IntRange(0, 8).Draw(t, "edit") {
+	switch rapid.IntRange(0, 11).Draw(t, "edit") {
 	case 0:
 		in.Organizations = editList(t, in.Organizations, drawOrganization)
 	case 1:
@@ -271,10 +277,25 @@ func edit(t *rapid.T, in compile.Input) compile.Input {
 		in.Namespaces = editList(t, in.Namespaces, drawNamespace)
 	case 7:
 		in.Adopted = drawAdopted(t, in)
+	case 8:
+		in.Unread = list[string](t, namespaces, 2, "unread")
+	case 9:
+		in.NoCluster = !in.NoCluster
+	case 10: // one of them is said twice, in the place of another one
+		in.Secrets, in.Outputs = twice(t, in.Secrets), twice(t, in.Outputs)
 	default:
 		in.Applications = rapid.Permutation(in.Applications).Draw(t, "applications")
 	}
 	return in
+}
+
+func twice[T any](t *rapid.T, list []T) []T {
+	if len(list) == 0 {
+		return list
+	}
+	list = slices.Clone(list)
+	list[rapid.IntRange(0, len(list)-1).Draw(t, "over")] = list[rapid.IntRange(0, len(list)-1).Draw(t, "again")]
+	return list
 }
 
 func editList[T any](t *rapid.T, list []T, draw func(*rapid.T) T) []T {
@@ -328,4 +349,29 @@ func copies[T any](list []*T, deepCopy func(*T) *T) []*T {
 		list[i] = deepCopy(o)
 	}
 	return list
+}
+
+// A list that says one Secret twice is as long as one with another Secret besides, which is
+// gone all the same.
+func TestASecretThatIsSaidTwiceHidesNoneThatIsGone(t *testing.T) {
+	in := goodWorld()
+	other := goodOutput()
+	other.Name, other.Owner = "another", ""
+	in.Outputs = []compile.Output{other, goodOutput()}
+	in.Secrets = append(in.Secrets, compile.Secret{Namespace: "acme", Name: "another", Version: "1"})
+	var c compile.Compiler
+	c.Compile(in)
+	in.Outputs = []compile.Output{other, other}
+	if now, fresh := c.Compile(in), compile.Compile(in); now.Snapshot.Digest != fresh.Snapshot.Digest {
+		t.Error("the output Secret that is gone still counts")
+	}
+	in.Outputs = []compile.Output{goodOutput()}
+	before := c.Compile(in)
+	gone := in.Secrets[0]
+	for i := range in.Secrets {
+		in.Secrets[i] = in.Secrets[len(in.Secrets)-1]
+	}
+	if now, fresh := c.Compile(in), compile.Compile(in); now.Snapshot.Digest != fresh.Snapshot.Digest || now.Snapshot.Digest == before.Snapshot.Digest {
+		t.Errorf("the input Secret %s that is gone still counts", gone.Name)
+	}
 }

@@ -126,8 +126,7 @@ func (t *tenancy) admit(rule *v1alpha1.NamespaceAdmission, organization types.Na
 
 func (t *tenancy) findSecret(name types.NamespacedName) (Secret, bool) {
 	t.asked.secrets[name] = true
-	s, found := t.secrets[name]
-	return s, found
+	return t.secrets.find(name)
 }
 
 // assemble makes the model: what is served, with every Role in the hands that hold it.
