@@ -189,14 +189,29 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 		return wait, nil
 	}
 	version, err := s.apply(ctx, id, want, last.onto(stored.version))
-	if err != nil || version == "" {
+	if err != nil {
 		return 0, err
+	}
+	if version == "" {
+		s.late(id, paced)
+		return 0, nil
 	}
 	s.herald.tell(id, readyOf(base.conditions), readyOf(want.conditions))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written[id] = written{want, stored.version, version, now, paced}
 	return v.nextBound(now), nil
+}
+
+// late counts a write that came too late like one that did not: it cost the others as much.
+func (s *statusWriter) late(id model.ObjectID, paced pace) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, judged := s.verdicts[id]; judged { // else it is gone
+		last := s.written[id]
+		last.pace = paced
+		s.written[id] = last
+	}
 }
 
 // arrived forgets what was applied, which would cost the memory of a second status for each
