@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -384,6 +385,34 @@ func TestAnOutputSecretThatSomebodyChangedIsHealed(t *testing.T) {
 			t.Errorf("labels %v, annotations %v", s.Labels, s.Annotations)
 		}
 	})
+}
+
+// Whoever may write Secrets beside an application can spoil its own all the time. It is healed
+// now and then, and in the end, or the Secrets of the others would wait.
+func TestASecretThatIsSpoiledAllTheTimeIsHealedNowAndThen(t *testing.T) {
+	b := newBench(t, kube)
+	var written atomic.Int64
+	o := b.options()
+	o.Config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return counting{next, "/secrets/ci-credentials", &written}
+	})
+	b.start(o)
+	b.create(generated)
+	b.expect(kindApplication, "acme", "ci", "True")
+	start, times := time.Now(), 0
+	for ; time.Since(start) < 4*time.Second; times++ {
+		s := b.secret("ci-credentials")
+		delete(s.Data, "token-endpoint")
+		s.Data["spoiled"] = []byte(fmt.Sprint(times))
+		if err := b.Update(t.Context(), s); err != nil && !apierrors.IsConflict(err) {
+			t.Fatal(err)
+		}
+	}
+	took := time.Since(start)
+	if got, most := written.Load(), int64(secretAtOnce+took/secretEvery)+1; got > most || times < 2*int(most) {
+		t.Errorf("spoiled %d times in %v, it was written %d times, want at most %d", times, took, got, most)
+	}
+	b.becomes("ci-credentials", "healed", func(s *corev1.Secret) bool { return s.Data["spoiled"] == nil && s.Data["token-endpoint"] != nil })
 }
 
 func TestAnOutputSecretThatIsWantedNoMoreGoes(t *testing.T) {
