@@ -89,6 +89,9 @@ func (c *credentialsWriter) replace(result compile.Result, outputs []compile.Out
 			return
 		}
 		known, judged := c.wanted[r.Object]
+		if judged && known.report.Output.Name != r.Output.Name {
+			c.forgetName(known.report)
+		}
 		w := wanted{report: r, lost: r.Output.Version == "" && !r.Output.Foreign && c.hadSecret(r, known, judged)}
 		c.wanted[r.Object] = w
 		c.work.add(r.Object)
@@ -99,11 +102,18 @@ func (c *credentialsWriter) replace(result compile.Result, outputs []compile.Out
 
 // forget drops an application that wants nothing any more; c.mu is held.
 func (c *credentialsWriter) forget(r *compile.Report) {
-	if _, exists := c.wanted[r.Object]; exists {
+	if known, exists := c.wanted[r.Object]; exists {
+		c.forgetName(known.report)
 		delete(c.wanted, r.Object)
 		delete(c.spent, r.Object)
 		c.keeper.Forget(r.Object.UID)
 	}
+}
+
+// forgetName drops what was found out about the name that an application wanted: whoever
+// else wants it finds it out again.
+func (c *credentialsWriter) forgetName(r *compile.Report) {
+	c.world.refuse(types.NamespacedName{Namespace: r.Object.Namespace, Name: r.Output.Name}, false)
 }
 
 // replaceStale notes which Secrets are to go, of those that each application owns by its
@@ -280,7 +290,11 @@ func (c *credentialsWriter) create(ctx context.Context, id model.ObjectID, step 
 	case apierrors.IsAlreadyExists(err) && ours && now.Before(made.Add(ownWrite)):
 		return now.Add(time.Second), nil
 	case apierrors.IsAlreadyExists(err):
-		c.world.refuse(name, true)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if w, exists := c.wanted[id]; exists && w.report.Output.Name == name.Name {
+			c.world.refuse(name, true)
+		}
 		return time.Time{}, err
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return time.Time{}, nil

@@ -16,10 +16,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/credential"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
@@ -314,6 +316,32 @@ func TestASecretOfSomebodyElseIsNeverOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expect(kindApplication, "acme", "ci", "True")
+}
+
+// What was found out about a name is kept for as long as somebody wants that name, or who
+// asks for thousands of them would fill the memory of all.
+func TestANameThatNobodyWantsAnyMoreIsForgotten(t *testing.T) {
+	o := Options{Installation: "here", Clock: clocktesting.NewFakeClock(time.Now())}
+	w := newWorld(o)
+	c := newCredentialsWriter(nil, w, nil, o)
+	report := func(name string) compile.Result {
+		return compile.Result{Reports: []*compile.Report{{
+			Object: model.ObjectID{Kind: kindApplication, Namespace: "evil", Name: "asking", UID: "1"},
+			Output: &compile.Wanted{Name: name, Made: true, Foreign: true},
+		}}}
+	}
+	for i := range 100 {
+		name := fmt.Sprint("guess-", i)
+		c.replace(report(name), nil)
+		w.refuse(types.NamespacedName{Namespace: "evil", Name: name}, true)
+	}
+	if n := len(w.refused); n != 1 {
+		t.Errorf("%d names are remembered while one is wanted", n)
+	}
+	c.replace(compile.Result{}, nil)
+	if n := len(w.refused); n != 0 {
+		t.Errorf("%d names are remembered after the application is gone", n)
+	}
 }
 
 func TestWithoutItsLabelAnOutputSecretProvesNothing(t *testing.T) {
