@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -373,5 +374,35 @@ func TestASecretThatIsSaidTwiceHidesNoneThatIsGone(t *testing.T) {
 	}
 	if now, fresh := c.Compile(in), compile.Compile(in); now.Snapshot.Digest != fresh.Snapshot.Digest || now.Snapshot.Digest == before.Snapshot.Digest {
 		t.Errorf("the input Secret %s that is gone still counts", gone.Name)
+	}
+}
+
+// What every verdict depends on may be another one at the next verdict.
+func TestNothingIsKeptFromAnInstallationThatIsAnotherOneNow(t *testing.T) {
+	in := goodWorld()
+	in.Applications = append(in.Applications, in.Applications[0].DeepCopy())
+	account := in.Applications[len(in.Applications)-1]
+	account.Name, account.UID, account.Spec.ClientID, account.Spec.Type = "account", "account", "", v1alpha1.TypeMachine
+	account.Spec.GrantTypes, account.Spec.RedirectURIs, account.Spec.Consent = nil, nil, nil
+	account.Spec.Credentials = &v1alpha1.Credentials{Source: v1alpha1.CredentialsServiceAccount, ServiceAccounts: []v1alpha1.ServiceAccountReference{{Name: "ci"}}}
+	for name, change := range map[string]func(*compile.Input){
+		"NoCluster":       func(in *compile.Input) { in.NoCluster = !in.NoCluster },
+		"SystemNamespace": func(in *compile.Input) { in.SystemNamespace = "elsewhere" },
+		"AnySlug":         func(in *compile.Input) { in.AnySlug, in.Namespaces = !in.AnySlug, nil },
+		"AssumeOutputs":   func(in *compile.Input) { in.AssumeOutputs = !in.AssumeOutputs },
+		"DigestKey":       func(in *compile.Input) { in.DigestKey = model.NewSensitive("another one") },
+		"Issuer":          func(in *compile.Input) { in.Issuer = "https://another.example" },
+	} {
+		var c compile.Compiler
+		next := in
+		before := c.Compile(in)
+		change(&next)
+		after, fresh := c.Compile(next), compile.Compile(next)
+		if diff := cmp.Diff(after.Reports, fresh.Reports, cmpopts.EquateEmpty()); diff != "" || after.Snapshot.Digest != fresh.Snapshot.Digest {
+			t.Errorf("%s: verdicts stay from before:\n%s", name, diff)
+		}
+		if cmp.Equal(before.Reports, fresh.Reports, cmpopts.EquateEmpty()) && before.Snapshot.Digest == fresh.Snapshot.Digest {
+			t.Errorf("%s changes nothing, so nothing is shown", name)
+		}
 	}
 }
