@@ -406,3 +406,30 @@ func TestNothingIsKeptFromAnInstallationThatIsAnotherOneNow(t *testing.T) {
 		}
 	}
 }
+
+// Whoever deletes an Organization to cure it loses what was issued in it: it has dependents
+// while it is not served, too, and the cluster protects it by their number.
+func TestAnOrganizationThatIsNotServedHasItsDependentsStill(t *testing.T) {
+	in := goodWorld()
+	count := func(o compile.Result) (applications, roles int32) {
+		for _, r := range o.Reports {
+			if r.Organization != nil && r.Object.Name == in.Organizations[0].Name && r.Object.Namespace == in.Organizations[0].Namespace {
+				return r.Organization.Applications, r.Organization.Roles
+			}
+		}
+		return -1, -1
+	}
+	applications, roles := count(compile.Compile(in))
+	stranger := in.Applications[0].DeepCopy()
+	stranger.Namespace, stranger.UID = "stranger", "stranger"
+	stranger.Spec.OrganizationRef = v1alpha1.ObjectReference{Namespace: in.Organizations[0].Namespace, Name: in.Organizations[0].Name}
+	in.Applications = append(in.Applications, stranger)
+	in.Organizations[0].Spec.Slug = "nobody-granted-it"
+	result := compile.Compile(in)
+	if served := result.Snapshot.OrganizationBySlug("nobody-granted-it"); served != nil {
+		t.Fatal("it is served")
+	}
+	if n, m := count(result); n != applications || m != roles || n == 0 || m == 0 {
+		t.Errorf("%d applications and %d Roles, while it is served %d and %d", n, m, applications, roles)
+	}
+}
