@@ -30,6 +30,10 @@ const (
 	credentialsWorkers = 4
 	// ownWrite is how long a Secret that was just made may take to be seen.
 	ownWrite = 10 * time.Second
+	// secretAtOnce and secretEvery bound the writes of one application's Secret: that many at
+	// once, then one in that time. Whoever spoils it all the time costs the others nothing.
+	secretAtOnce = 10
+	secretEvery  = time.Second
 )
 
 // credentialsWriter is the only writer of Secrets. It knows at all times what every
@@ -49,6 +53,7 @@ type credentialsWriter struct {
 	wanted   map[model.ObjectID]wanted
 	cleaning map[model.ObjectID]bool            // who has Secrets that are to go
 	made     map[types.NamespacedName]time.Time // Secrets that were made, and when
+	spent    map[model.ObjectID]pace            // how often one was written
 }
 
 // wanted is the last word on one application.
@@ -64,6 +69,7 @@ func newCredentialsWriter(c client.Client, w *world, recorder events.EventRecord
 		keeper: output.NewKeeper(rand.Reader, o.DigestKey), events: recorder, clock: o.Clock, log: o.Log.WithName("credentials"),
 		work:   worklist{clock: o.Clock, workers: credentialsWorkers, soonest: time.Second, latest: 5 * time.Minute},
 		wanted: map[model.ObjectID]wanted{}, cleaning: map[model.ObjectID]bool{}, made: map[types.NamespacedName]time.Time{},
+		spent: map[model.ObjectID]pace{},
 	}
 }
 
@@ -83,6 +89,9 @@ func (c *credentialsWriter) replace(result compile.Result, outputs []compile.Out
 			return
 		}
 		known, judged := c.wanted[r.Object]
+		if judged && known.report.Output.Name != r.Output.Name {
+			c.forgetName(known.report)
+		}
 		w := wanted{report: r, lost: r.Output.Version == "" && !r.Output.Foreign && c.hadSecret(r, known, judged)}
 		c.wanted[r.Object] = w
 		c.work.add(r.Object)
@@ -93,10 +102,18 @@ func (c *credentialsWriter) replace(result compile.Result, outputs []compile.Out
 
 // forget drops an application that wants nothing any more; c.mu is held.
 func (c *credentialsWriter) forget(r *compile.Report) {
-	if _, exists := c.wanted[r.Object]; exists {
+	if known, exists := c.wanted[r.Object]; exists {
+		c.forgetName(known.report)
 		delete(c.wanted, r.Object)
+		delete(c.spent, r.Object)
 		c.keeper.Forget(r.Object.UID)
 	}
+}
+
+// forgetName drops what was found out about the name that an application wanted: whoever
+// else wants it finds it out again.
+func (c *credentialsWriter) forgetName(r *compile.Report) {
+	c.world.refuse(types.NamespacedName{Namespace: r.Object.Namespace, Name: r.Output.Name}, false)
 }
 
 // replaceStale notes which Secrets are to go, of those that each application owns by its
@@ -209,6 +226,9 @@ func (c *credentialsWriter) write(ctx context.Context, id model.ObjectID, w want
 	if err != nil || step.Secret == nil {
 		return step.At, err
 	}
+	if wait := c.spend(id); wait > 0 {
+		return c.clock.Now().Add(wait), nil
+	}
 	if step.Secret.ResourceVersion == "" {
 		return c.create(ctx, id, step, w.lost)
 	}
@@ -221,6 +241,19 @@ func (c *credentialsWriter) write(ctx context.Context, id model.ObjectID, w want
 	}
 	c.tell(id, step.Change, name)
 	return time.Time{}, nil
+}
+
+// spend takes one write of an application's Secret, or says how long to wait for it.
+func (c *credentialsWriter) spend(id model.ObjectID) (wait time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.spent[id]
+	if wait = p.spend(c.clock.Now(), secretAtOnce, secretEvery); wait == 0 {
+		if _, exists := c.wanted[id]; exists {
+			c.spent[id] = p
+		}
+	}
+	return wait
 }
 
 // seen notes that a Secret of ours is there: what was said about its name before is past.
@@ -264,7 +297,11 @@ func (c *credentialsWriter) create(ctx context.Context, id model.ObjectID, step 
 	err := c.client.Create(ctx, step.Secret)
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		c.world.refuse(name, true)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if w, exists := c.wanted[id]; exists && w.report.Output.Name == name.Name {
+			c.world.refuse(name, true)
+		}
 		return time.Time{}, err
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return time.Time{}, nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,10 +16,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/credential"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
@@ -315,6 +318,32 @@ func TestASecretOfSomebodyElseIsNeverOverwritten(t *testing.T) {
 	b.expect(kindApplication, "acme", "ci", "True")
 }
 
+// What was found out about a name is kept for as long as somebody wants that name, or who
+// asks for thousands of them would fill the memory of all.
+func TestANameThatNobodyWantsAnyMoreIsForgotten(t *testing.T) {
+	o := Options{Installation: "here", Clock: clocktesting.NewFakeClock(time.Now())}
+	w := newWorld(o)
+	c := newCredentialsWriter(nil, w, nil, o)
+	report := func(name string) compile.Result {
+		return compile.Result{Reports: []*compile.Report{{
+			Object: model.ObjectID{Kind: kindApplication, Namespace: "evil", Name: "asking", UID: "1"},
+			Output: &compile.Wanted{Name: name, Made: true, Foreign: true},
+		}}}
+	}
+	for i := range 100 {
+		name := fmt.Sprint("guess-", i)
+		c.replace(report(name), nil)
+		w.refuse(types.NamespacedName{Namespace: "evil", Name: name}, true)
+	}
+	if n := len(w.refused); n != 1 {
+		t.Errorf("%d names are remembered while one is wanted", n)
+	}
+	c.replace(compile.Result{}, nil)
+	if n := len(w.refused); n != 0 {
+		t.Errorf("%d names are remembered after the application is gone", n)
+	}
+}
+
 func TestWithoutItsLabelAnOutputSecretProvesNothing(t *testing.T) {
 	b := newBench(t, kube)
 	now, _ := b.timed()
@@ -384,6 +413,34 @@ func TestAnOutputSecretThatSomebodyChangedIsHealed(t *testing.T) {
 			t.Errorf("labels %v, annotations %v", s.Labels, s.Annotations)
 		}
 	})
+}
+
+// Whoever may write Secrets beside an application can spoil its own all the time. It is healed
+// now and then, and in the end, or the Secrets of the others would wait.
+func TestASecretThatIsSpoiledAllTheTimeIsHealedNowAndThen(t *testing.T) {
+	b := newBench(t, kube)
+	var written atomic.Int64
+	o := b.options()
+	o.Config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return counting{next, "/secrets/ci-credentials", &written}
+	})
+	b.start(o)
+	b.create(generated)
+	b.expect(kindApplication, "acme", "ci", "True")
+	start, times := time.Now(), 0
+	for ; time.Since(start) < 4*time.Second; times++ {
+		s := b.secret("ci-credentials")
+		delete(s.Data, "token-endpoint")
+		s.Data["spoiled"] = []byte(fmt.Sprint(times))
+		if err := b.Update(t.Context(), s); err != nil && !apierrors.IsConflict(err) {
+			t.Fatal(err)
+		}
+	}
+	took := time.Since(start)
+	if got, most := written.Load(), int64(secretAtOnce+took/secretEvery)+1; got > most || times < 2*int(most) {
+		t.Errorf("spoiled %d times in %v, it was written %d times, want at most %d", times, took, got, most)
+	}
+	b.becomes("ci-credentials", "healed", func(s *corev1.Secret) bool { return s.Data["spoiled"] == nil && s.Data["token-endpoint"] != nil })
 }
 
 func TestAnOutputSecretThatIsWantedNoMoreGoes(t *testing.T) {

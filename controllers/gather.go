@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -247,11 +248,18 @@ func (w *world) start() source.Source {
 
 // declared feeds one of the four kinds.
 func declared[T client.Object](c cache.Cache, w *world, into kept[T], kind string, of T, touched func(model.ObjectID) bool) source.SyncingSource {
+	return declaring(w, into, kind, touched).source(c, of)
+}
+
+// declaring compares what is declared itself, too: in a cluster that was restored a
+// generation may come again.
+func declaring[T client.Object](w *world, into kept[T], kind string, touched func(model.ObjectID) bool) feed[T, T] {
 	return feed[T, T]{
 		world: w, kept: into,
 		keep: func(o T) T { return o },
 		same: func(a, b T) bool {
-			return a.GetUID() == b.GetUID() && a.GetGeneration() == b.GetGeneration() && w.otherOwner(a) == w.otherOwner(b)
+			return a.GetUID() == b.GetUID() && a.GetGeneration() == b.GetGeneration() && w.otherOwner(a) == w.otherOwner(b) &&
+				reflect.DeepEqual(specOf(a), specOf(b))
 		},
 		note: func(o T) { w.note(identify(kind, o), o) },
 		miss: func(o T) { w.miss(identify(kind, o)) },
@@ -260,7 +268,21 @@ func declared[T client.Object](c cache.Cache, w *world, into kept[T], kind strin
 				q.Add(theKey) // it was left to others, and became ours
 			}
 		},
-	}.source(c, of)
+	}
+}
+
+func specOf(o client.Object) any {
+	switch o := o.(type) {
+	case *v1alpha1.Organization:
+		return &o.Spec
+	case *v1alpha1.ApiApplication:
+		return &o.Spec
+	case *v1alpha1.Role:
+		return &o.Spec
+	case *v1alpha1.AuthProvider:
+		return &o.Spec
+	}
+	return nil
 }
 
 // note remembers what is stored as the status of an object. The caller holds the lock.

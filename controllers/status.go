@@ -205,6 +205,9 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 func (s *statusWriter) pace(id model.ObjectID, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, judged := s.verdicts[id]; !judged { // it is gone, and nothing is remembered of it
+		return 0
+	}
 	last := s.written[id]
 	wait := last.pace.spend(now, statusAtOnce, statusEvery)
 	s.written[id] = last

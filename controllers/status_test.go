@@ -2,14 +2,22 @@ package controllers
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/compile"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 // good is one sound object of each kind, and a machine with its Secret.
@@ -288,4 +296,42 @@ spec: {organizationRef: {name: acme}, type: Device, scopes: ["org:read"]}
 		}
 		return nil
 	})
+}
+
+// A tenant who changes an object all the time makes every write come too late. Those that
+// fail count like those that do not, or the others would wait for their turn behind them.
+func TestWritesThatComeTooLateAreBoundedToo(t *testing.T) {
+	b := newBench(t, kube)
+	b.create(good)
+	o := b.options()
+	o.Clock = clocktesting.NewFakeClock(time.Now())
+	var sent atomic.Int64
+	config := rest.CopyConfig(o.Config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return counting{next, "/apiapplications/cli/status", &sent}
+	})
+	c, err := client.New(config, client.Options{Scheme: b.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := b.get(kindApplication, "acme", "cli")
+	id := model.ObjectID{Kind: kindApplication, Namespace: "acme", Name: "cli", UID: string(u.GetUID())}
+	w := newWorld(o)
+	w.statuses[id] = storedStatus{objectStatus: statusOf(&v1alpha1.ApiApplication{}), version: "1"} // before the last change
+	s := newStatusWriter(c, w, nil, o)
+	s.forget()
+	s.verdicts[id] = verdict{&compile.Report{Object: id}, compile.Programmed{Reason: v1alpha1.ReasonProgrammed}}
+	for range 2 * statusAtOnce {
+		before := sent.Load()
+		again, err := s.write(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sent.Load() == before && again <= 0 {
+			t.Fatal("it was not written, and is never looked at again")
+		}
+	}
+	if got := sent.Load(); got != statusAtOnce {
+		t.Errorf("%d writes that came too late, want %d", got, statusAtOnce)
+	}
 }

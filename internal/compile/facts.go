@@ -13,8 +13,8 @@ import (
 // facts are what is known besides the four kinds.
 type facts struct {
 	namespaces map[string]Namespace
-	secrets    map[types.NamespacedName]Secret
-	outputs    map[types.NamespacedName]Output
+	secrets    register[Secret]
+	outputs    register[Output]
 	audiences  map[string]model.ObjectID // whose each one is
 	ids        map[string]string         // by UID, of those that are not their own
 	issuer     string
@@ -63,16 +63,8 @@ func (f *facts) update(in *Input) (changed asked) {
 	namespaces := indexNamespaces(in.Namespaces)
 	difference(f.namespaces, namespaces, sameNamespace, changed.namespaces)
 	f.namespaces = namespaces
-	if !same(in.Secrets, f.secrets) {
-		secrets := index(in.Secrets)
-		difference(f.secrets, secrets, sameVersion, changed.secrets)
-		f.secrets = secrets
-	}
-	if !same(in.Outputs, f.outputs) {
-		outputs := index(in.Outputs)
-		difference(f.outputs, outputs, sameVersion, changed.secrets)
-		f.outputs = outputs
-	}
+	f.secrets.update(in.Secrets, changed.secrets)
+	f.outputs.update(in.Outputs, changed.secrets)
 	if ids := adopted(in); len(ids)+len(f.ids) > 0 {
 		difference(f.ids, ids, func(a, b string) bool { return a == b }, changed.uids)
 		f.ids = ids
@@ -81,23 +73,56 @@ func (f *facts) update(in *Input) (changed asked) {
 	return changed
 }
 
-// same reports whether a list has exactly what is known, by names and versions: it spares
-// building an index of thousands where nothing changed.
-func same[T versioned](list []T, known map[types.NamespacedName]T) bool {
-	return len(list) == len(known) && !slices.ContainsFunc(list, func(v T) bool {
-		k, ok := known[v.name()]
-		return !ok || !sameVersion(k, v)
-	})
+// register is a list of Secrets by their names.
+type register[T versioned] struct {
+	known map[types.NamespacedName]*entry[T]
+	round int // of looking for differences
 }
 
-func index[T versioned](list []T) map[types.NamespacedName]T {
-	all := make(map[types.NamespacedName]T, len(list))
+type entry[T versioned] struct {
+	value T
+	seen  int // in which round
+}
+
+func (r *register[T]) find(name types.NamespacedName) (value T, found bool) {
+	e, found := r.known[name]
+	if found {
+		value = e.value
+	}
+	return value, found
+}
+
+// update takes in a list and notes which names changed.
+func (r *register[T]) update(list []T, changed map[types.NamespacedName]bool) {
+	if r.same(list) {
+		return
+	}
+	all := make(map[types.NamespacedName]*entry[T], len(list))
 	for _, v := range list {
-		if other, twice := all[v.name()]; !twice || other.version() < v.version() {
-			all[v.name()] = v
+		if other, twice := all[v.name()]; !twice || other.value.version() < v.version() {
+			all[v.name()] = &entry[T]{value: v}
 		}
 	}
-	return all
+	difference(r.known, all, func(a, b *entry[T]) bool { return a.value.version() == b.value.version() }, changed)
+	r.known = all
+}
+
+// same reports whether a list has exactly what is known, by names and versions: it spares
+// building an index of thousands where nothing changed. What is in the list twice counts
+// once, or it would hide that another one is gone.
+func (r *register[T]) same(list []T) bool {
+	if len(list) != len(r.known) {
+		return false
+	}
+	r.round++
+	for _, v := range list {
+		e, ok := r.known[v.name()]
+		if !ok || e.seen == r.round || e.value.version() != v.version() {
+			return false
+		}
+		e.seen = r.round
+	}
+	return true
 }
 
 func indexNamespaces(list []Namespace) map[string]Namespace {
@@ -127,8 +152,6 @@ func (o Output) name() types.NamespacedName {
 	return types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
 }
 func (o Output) version() string { return o.Version }
-
-func sameVersion[T versioned](a, b T) bool { return a.version() == b.version() }
 
 func sameNamespace(a, b Namespace) bool {
 	return maps.Equal(a.Labels, b.Labels) && slices.Equal(a.Slugs, b.Slugs)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -54,10 +55,13 @@ func TestACompilerWithAPastSaysWhatAFreshOneSays(t *testing.T) {
 		in := drawInput(t)
 		before := c.Compile(in)
 		for range rapid.IntRange(1, 6).Draw(t, "edits") {
+			anywhere := in.NoCluster
 			in = edit(t, in)
 			after := c.Compile(in)
 			sameVerdict(t, compile.Compile(in), after)
-			unchangedReportsStay(t, before, after)
+			if in.NoCluster == anywhere { // else everything is forgotten
+				unchangedReportsStay(t, before, after)
+			}
 			if before.Snapshot.Digest == after.Snapshot.Digest && !slices.Equal(descriptions(before.Snapshot), descriptions(after.Snapshot)) {
 				t.Errorf("one digest for two configurations")
 			}
@@ -196,6 +200,9 @@ func sameVerdict(t *rapid.T, a, b compile.Result) {
 	if diff := cmp.Diff(a.Snapshot.Adopted, b.Snapshot.Adopted, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("adoptions differ:\n%s", diff)
 	}
+	if diff := cmp.Diff(a.Snapshot.Unread, b.Snapshot.Unread, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("namespaces of which nothing is known differ:\n%s", diff)
+	}
 	if diff := cmp.Diff(a.Snapshot.Providers, b.Snapshot.Providers, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("providers differ:\n%s", diff)
 	}
@@ -254,7 +261,7 @@ func TestOnlyWhatIsInBothSnapshotsIsLeft(t *testing.T) {
 // edit is what a watch brings: an object that is new, gone or another one, a Secret or a
 // Namespace that changed, or the same world in another order.
 func edit(t *rapid.T, in compile.Input) compile.Input {
-	switch rapid.IntRange(0, 8).Draw(t, "edit") {
+	switch rapid.IntRange(0, 11).Draw(t, "edit") {
 	case 0:
 		in.Organizations = editList(t, in.Organizations, drawOrganization)
 	case 1:
@@ -271,10 +278,25 @@ func edit(t *rapid.T, in compile.Input) compile.Input {
 		in.Namespaces = editList(t, in.Namespaces, drawNamespace)
 	case 7:
 		in.Adopted = drawAdopted(t, in)
+	case 8:
+		in.Unread = list[string](t, namespaces, 2, "unread")
+	case 9:
+		in.NoCluster = !in.NoCluster
+	case 10: // one of them is said twice, in the place of another one
+		in.Secrets, in.Outputs = twice(t, in.Secrets), twice(t, in.Outputs)
 	default:
 		in.Applications = rapid.Permutation(in.Applications).Draw(t, "applications")
 	}
 	return in
+}
+
+func twice[T any](t *rapid.T, list []T) []T {
+	if len(list) == 0 {
+		return list
+	}
+	list = slices.Clone(list)
+	list[rapid.IntRange(0, len(list)-1).Draw(t, "over")] = list[rapid.IntRange(0, len(list)-1).Draw(t, "again")]
+	return list
 }
 
 func editList[T any](t *rapid.T, list []T, draw func(*rapid.T) T) []T {
@@ -328,4 +350,86 @@ func copies[T any](list []*T, deepCopy func(*T) *T) []*T {
 		list[i] = deepCopy(o)
 	}
 	return list
+}
+
+// A list that says one Secret twice is as long as one with another Secret besides, which is
+// gone all the same.
+func TestASecretThatIsSaidTwiceHidesNoneThatIsGone(t *testing.T) {
+	in := goodWorld()
+	other := goodOutput()
+	other.Name, other.Owner = "another", ""
+	in.Outputs = []compile.Output{other, goodOutput()}
+	in.Secrets = append(in.Secrets, compile.Secret{Namespace: "acme", Name: "another", Version: "1"})
+	var c compile.Compiler
+	c.Compile(in)
+	in.Outputs = []compile.Output{other, other}
+	if now, fresh := c.Compile(in), compile.Compile(in); now.Snapshot.Digest != fresh.Snapshot.Digest {
+		t.Error("the output Secret that is gone still counts")
+	}
+	in.Outputs = []compile.Output{goodOutput()}
+	before := c.Compile(in)
+	gone := in.Secrets[0]
+	for i := range in.Secrets {
+		in.Secrets[i] = in.Secrets[len(in.Secrets)-1]
+	}
+	if now, fresh := c.Compile(in), compile.Compile(in); now.Snapshot.Digest != fresh.Snapshot.Digest || now.Snapshot.Digest == before.Snapshot.Digest {
+		t.Errorf("the input Secret %s that is gone still counts", gone.Name)
+	}
+}
+
+// What every verdict depends on may be another one at the next verdict.
+func TestNothingIsKeptFromAnInstallationThatIsAnotherOneNow(t *testing.T) {
+	in := goodWorld()
+	in.Applications = append(in.Applications, in.Applications[0].DeepCopy())
+	account := in.Applications[len(in.Applications)-1]
+	account.Name, account.UID, account.Spec.ClientID, account.Spec.Type = "account", "account", "", v1alpha1.TypeMachine
+	account.Spec.GrantTypes, account.Spec.RedirectURIs, account.Spec.Consent = nil, nil, nil
+	account.Spec.Credentials = &v1alpha1.Credentials{Source: v1alpha1.CredentialsServiceAccount, ServiceAccounts: []v1alpha1.ServiceAccountReference{{Name: "ci"}}}
+	for name, change := range map[string]func(*compile.Input){
+		"NoCluster":       func(in *compile.Input) { in.NoCluster = !in.NoCluster },
+		"SystemNamespace": func(in *compile.Input) { in.SystemNamespace = "elsewhere" },
+		"AnySlug":         func(in *compile.Input) { in.AnySlug, in.Namespaces = !in.AnySlug, nil },
+		"AssumeOutputs":   func(in *compile.Input) { in.AssumeOutputs = !in.AssumeOutputs },
+		"DigestKey":       func(in *compile.Input) { in.DigestKey = model.NewSensitive("another one") },
+		"Issuer":          func(in *compile.Input) { in.Issuer = "https://another.example" },
+	} {
+		var c compile.Compiler
+		next := in
+		before := c.Compile(in)
+		change(&next)
+		after, fresh := c.Compile(next), compile.Compile(next)
+		if diff := cmp.Diff(after.Reports, fresh.Reports, cmpopts.EquateEmpty()); diff != "" || after.Snapshot.Digest != fresh.Snapshot.Digest {
+			t.Errorf("%s: verdicts stay from before:\n%s", name, diff)
+		}
+		if cmp.Equal(before.Reports, fresh.Reports, cmpopts.EquateEmpty()) && before.Snapshot.Digest == fresh.Snapshot.Digest {
+			t.Errorf("%s changes nothing, so nothing is shown", name)
+		}
+	}
+}
+
+// Whoever deletes an Organization to cure it loses what was issued in it: it has dependents
+// while it is not served, too, and the cluster protects it by their number.
+func TestAnOrganizationThatIsNotServedHasItsDependentsStill(t *testing.T) {
+	in := goodWorld()
+	count := func(o compile.Result) (applications, roles int32) {
+		for _, r := range o.Reports {
+			if r.Organization != nil && r.Object.Name == in.Organizations[0].Name && r.Object.Namespace == in.Organizations[0].Namespace {
+				return r.Organization.Applications, r.Organization.Roles
+			}
+		}
+		return -1, -1
+	}
+	applications, roles := count(compile.Compile(in))
+	stranger := in.Applications[0].DeepCopy()
+	stranger.Namespace, stranger.UID = "stranger", "stranger"
+	stranger.Spec.OrganizationRef = v1alpha1.ObjectReference{Namespace: in.Organizations[0].Namespace, Name: in.Organizations[0].Name}
+	in.Applications = append(in.Applications, stranger)
+	in.Organizations[0].Spec.Slug = "nobody-granted-it"
+	result := compile.Compile(in)
+	if served := result.Snapshot.OrganizationBySlug("nobody-granted-it"); served != nil {
+		t.Fatal("it is served")
+	}
+	if n, m := count(result); n != applications || m != roles || n == 0 || m == 0 {
+		t.Errorf("%d applications and %d Roles, while it is served %d and %d", n, m, applications, roles)
+	}
 }

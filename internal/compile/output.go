@@ -73,7 +73,7 @@ func (t *tenancy) standing(w *Wanted, o *v1alpha1.ApiApplication) (there Output,
 	name := types.NamespacedName{Namespace: o.Namespace, Name: w.Name}
 	_, isInput := t.findSecret(name)
 	if !t.assume {
-		there, found = t.outputs[name]
+		there, found = t.outputs.find(name)
 	}
 	w.Foreign = isInput || found && (there.Owner == "" || there.Owner != string(o.UID))
 	if found && !w.Foreign {

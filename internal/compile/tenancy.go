@@ -116,18 +116,22 @@ func (t *tenancy) served() bool { return t.draft != nil && !t.report.NotServed }
 
 // admit judges a reference to the Organization from a namespace.
 func (t *tenancy) admit(rule *v1alpha1.NamespaceAdmission, organization types.NamespacedName, namespace string, r *Report) bool {
-	t.asked.namespaces[namespace] = true
-	if t.served() && admits(rule, t.draft.object.Namespace, namespace, t.namespaces[namespace].Labels) {
+	if t.admits(rule, namespace) && t.served() {
 		return true
 	}
 	r.refuse(v1alpha1.ReasonNotAdmitted, "spec.organizationRef", "no Organization %s admits this namespace", show(organization))
 	return false
 }
 
+// admits reports whether a rule of the Organization, served or not, has the namespace.
+func (t *tenancy) admits(rule *v1alpha1.NamespaceAdmission, namespace string) bool {
+	t.asked.namespaces[namespace] = true
+	return t.draft != nil && admits(rule, t.draft.object.Namespace, namespace, t.namespaces[namespace].Labels)
+}
+
 func (t *tenancy) findSecret(name types.NamespacedName) (Secret, bool) {
 	t.asked.secrets[name] = true
-	s, found := t.secrets[name]
-	return s, found
+	return t.secrets.find(name)
 }
 
 // assemble makes the model: what is served, with every Role in the hands that hold it.
@@ -156,10 +160,12 @@ func (t *tenancy) assemble(providers []*model.Provider, applicants []*applicant,
 	return organizationModel(t.draft, t.id(t.draft.object.UID), providers).WithMembers(served, people)
 }
 
-// organizationFacts count who is accepted, which a wait for a Secret does not change.
+// organizationFacts count who is accepted, which a wait for a Secret does not change. While
+// the Organization is not served nobody is, and everybody who is admitted counts: what was
+// issued to them would go with it.
 func (t *tenancy) organizationFacts(providers []*model.Provider, applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
 	if !t.served() {
-		return &v1alpha1.OrganizationStatus{}
+		return t.dependents(applicants, roles)
 	}
 	s := &v1alpha1.OrganizationStatus{ID: t.id(t.draft.object.UID), Providers: int32(len(providers))} // #nosec G115 -- bounded by memory
 	for _, a := range applicants {
@@ -169,6 +175,25 @@ func (t *tenancy) organizationFacts(providers []*model.Provider, applicants []*a
 	}
 	for _, r := range roles {
 		if r.report.accepted() {
+			s.Roles++
+		}
+	}
+	return s
+}
+
+func (t *tenancy) dependents(applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
+	s := &v1alpha1.OrganizationStatus{}
+	var allowed v1alpha1.AllowedNamespaces
+	if declared := t.draft.object.Spec.AllowedNamespaces; declared != nil {
+		allowed = *declared
+	}
+	for _, a := range applicants {
+		if t.admits(allowed.ApiApplications, a.object.Namespace) {
+			s.Applications++
+		}
+	}
+	for _, r := range roles {
+		if t.admits(allowed.Roles, r.object.Namespace) {
 			s.Roles++
 		}
 	}

@@ -278,6 +278,7 @@ func drawInput(t *rapid.T) compile.Input {
 	in := compile.Input{
 		SystemNamespace: "gatehouse-system", DigestKey: model.NewSensitive(knownSecret), AnySlug: rapid.Bool().Draw(t, "any slug"),
 		AssumeOutputs: rapid.IntRange(0, 4).Draw(t, "assume outputs") == 0,
+		NoCluster:     rapid.IntRange(0, 4).Draw(t, "no cluster") == 0,
 		Issuer:        pick(t, []string{"", "https://auth.example.com"}, "issuer"), Dev: rapid.Bool().Draw(t, "dev"),
 		Organizations: several(t, 4, "organizations", drawOrganization),
 		Applications:  several(t, 6, "applications", drawApplication),

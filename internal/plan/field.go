@@ -45,6 +45,10 @@ const (
 	FieldAudiences     = "audiences"
 	FieldResources     = "resources"
 	FieldCredentials   = "credentials"
+	FieldOutput        = "output"
+	FieldRotation      = "rotation.period"
+	FieldOverlap       = "rotation.overlap"
+	FieldGeneration    = "rotation.generation"
 	FieldConsent       = "consent"
 	FieldPKCE          = "pkce"
 	FieldFormat        = "tokenFormat"
@@ -71,6 +75,8 @@ var labels = map[string]string{
 	FieldType: "type", FieldProtocol: "scopes of the protocol", FieldGrantTypes: "grant types", FieldRedirects: "codes are sent to",
 	FieldPostLogout: "after a sign-out people may be sent to", FieldOrigins: "scripts that read answers", FieldAudiences: "serves as resource server",
 	FieldResources: "may ask for tokens for", FieldCredentials: "proves itself by", FieldConsent: "people are asked",
-	FieldPKCE: "PKCE", FieldFormat: "access tokens are", FieldIDTokenAlg: "ID tokens are signed with", FieldIntrospection: "introspects tokens of",
+	FieldOutput: "programs read its credentials from", FieldRotation: "its client secret is replaced", FieldOverlap: "a client secret that was replaced works for",
+	FieldGeneration: "its client secret is replaced now, generation",
+	FieldPKCE:       "PKCE", FieldFormat: "access tokens are", FieldIDTokenAlg: "ID tokens are signed with", FieldIntrospection: "introspects tokens of",
 	FieldAccess: "works in", FieldExpiresAt: "expires", FieldMinLength: "fewest characters of a password", FieldCheckCommon: "common passwords are",
 }

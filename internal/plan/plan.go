@@ -110,6 +110,7 @@ func Compare(old, next State) Plan {
 	}
 	p.Changes = append(p.Changes, admissions(&old.Input, &next.Input)...)
 	p.Changes = append(p.Changes, protection(&old.Input, &next.Input)...)
+	p.Changes = append(p.Changes, outputs(old.Result, next.Result)...)
 	p.Verdicts = append(p.Verdicts, deletions(old, next)...)
 	slices.SortStableFunc(p.Changes, compareChanges)
 	for _, c := range p.Changes {
