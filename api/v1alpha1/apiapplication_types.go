@@ -116,7 +116,7 @@ type ApiApplicationSpec struct {
 	// +optional
 	OrganizationAccess string `json:"organizationAccess,omitempty"`
 	// Whose tokens it may introspect: `Own`, or all of its `Organization`'s. Only
-	// clients with a secret may introspect. Default: Own.
+	// applications that prove themselves may introspect. Default: Own.
 	// +kubebuilder:validation:Enum=Own;Organization
 	// +optional
 	Introspection string `json:"introspection,omitempty"`
@@ -221,7 +221,7 @@ const (
 // ApplicationSecurity are protections that an application may do without.
 type ApplicationSecurity struct {
 	// Whether it must prove that the code it redeems is its own (PKCE, RFC 7636):
-	// `Required`, or `Optional` for an application with a secret that sends a
+	// `Required`, or `Optional` for an application that proves itself and sends a
 	// `nonce` instead. Default: Required.
 	// +kubebuilder:validation:Enum=Required;Optional
 	// +optional
