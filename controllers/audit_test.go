@@ -104,19 +104,7 @@ func TestAnAPIServerThatStreamsNoListsIsAskedForThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := localkube.Start(t.TempDir(), definitions, log.Option(), localkube.Flag("feature-gates", "WatchList=false"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := k.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := install(k); err != nil {
-		t.Fatal(err)
-	}
-	b := newBench(t, k)
+	b := newBench(t, clusterOfItsOwn(t, definitions, log.Option(), localkube.Flag("feature-gates", "WatchList=false")))
 	b.serve()
 	b.create(good)
 	b.expectGood()

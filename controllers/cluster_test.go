@@ -80,6 +80,24 @@ func withKube(run func() int) (code int, err error) {
 	return run(), nil
 }
 
+// clusterOfItsOwn is for tests that ask for an API server unlike the others', or take it away.
+func clusterOfItsOwn(t *testing.T, definitions []*apiextensionsv1.CustomResourceDefinition, options ...localkube.Option) *localkube.Cluster {
+	t.Helper()
+	k, err := localkube.Start(t.TempDir(), definitions, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := k.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := install(k); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
 // install applies what config/default gives a cluster besides the definitions.
 func install(k *localkube.Cluster) error {
 	admin, err := client.New(k.Config, client.Options{})

@@ -15,18 +15,7 @@ import (
 
 // An API server of its own: these tests take it away.
 func TestTheAPIServerIsWaitedForAndNeverMissed(t *testing.T) {
-	k, err := localkube.Start(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := k.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := install(k); err != nil {
-		t.Fatal(err)
-	}
+	k := clusterOfItsOwn(t, nil)
 	b := newBench(t, k)
 	c, _ := b.start(b.options())
 

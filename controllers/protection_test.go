@@ -28,19 +28,7 @@ func guarded(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := localkube.Start("", definitions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := k.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := install(k); err != nil {
-		t.Fatal(err)
-	}
-	b := newGuest(t, k)
+	b := newGuest(t, clusterOfItsOwn(t, definitions))
 	policy, err := os.ReadFile("../config/admission/protect_organizations.yaml")
 	if err != nil {
 		t.Fatal(err)

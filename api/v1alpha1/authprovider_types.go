@@ -2,8 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// AuthProvider is a way to sign in, for the whole installation. It is accepted only in
-// the system namespace.
+// AuthProvider is a way to sign in, for the whole installation. It is accepted
+// only in the system namespace.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -28,14 +28,15 @@ type AuthProvider struct {
 // AuthProviderSpec declares an AuthProvider.
 // +kubebuilder:validation:XValidation:rule="!has(self.local) || self.type == 'Local'",message="spec.local: only an AuthProvider of type Local has it",fieldPath=".local"
 type AuthProviderSpec struct {
-	// How people sign in; it never changes. `Local`: with an address and a password kept by
-	// Gatehouse; at most one is served, the oldest.
+	// How people sign in; it never changes. `Local`: with an address and a
+	// password kept by Gatehouse; at most one is served, the oldest.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.type: cannot be changed; create a new AuthProvider"
 	Type string `json:"type"`
-	// Name shown on the sign-in page. Default: the object's name. Example: `Acme account`.
+	// Name shown on the sign-in page. Default: the object's name. Example:
+	// `Acme account`.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
@@ -62,11 +63,13 @@ type LocalProvider struct {
 
 // AuthProviderStatus says what became of an AuthProvider.
 type AuthProviderStatus struct {
-	// Generation of the spec that this status speaks of; -1 before the first verdict.
+	// Generation of the spec that this status speaks of; -1 before the first
+	// verdict.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// The installation that serves it and writes this status: the first that did. None other
-	// does until an administrator takes it over with `gatehouse adopt`.
+	// The installation that serves it and writes this status: the first that did.
+	// None other does until an administrator takes it over with
+	// `gatehouse adopt`.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Installation string `json:"installation,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -208,12 +209,18 @@ func TestStatusDefaultsToNothingObserved(t *testing.T) {
 }
 
 // `kubectl explain` is documentation: each field of a spec says what it is, and an optional
-// value also what holds without it.
+// value also what holds without it, in lines that a terminal shows as they are.
 func TestEveryFieldIsExplained(t *testing.T) {
+	const explained = 76 // columns that kubectl has for a text: 80 without its indentation
 	for _, d := range definitions(t) {
 		for _, f := range d.fields() {
 			text := strings.Join(strings.Fields(f.schema.Description), " ")
 			at := fmt.Sprintf("%s %s: %q", d.v1.Spec.Names.Kind, f.path, text)
+			for line := range strings.Lines(f.schema.Description) {
+				if n := utf8.RuneCountInString(strings.TrimSpace(line)); n > explained && strings.Contains(strings.TrimSpace(line), " ") {
+					t.Errorf("%s: a line of %d characters; kubectl explain breaks it after %d, and its rest is a line of its own", at, n, explained)
+				}
+			}
 			if !strings.HasSuffix(text, ".") && !strings.HasSuffix(f.path, "}") {
 				t.Errorf("%s is no sentence", at)
 			}

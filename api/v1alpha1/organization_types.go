@@ -2,8 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Organization is a tenant: who may attach applications and roles to it, which scopes
-// exist in it, how people sign in to it, and how long its tokens live.
+// Organization is a tenant: who may attach applications and roles to it, which
+// scopes exist in it, how people sign in to it, and how long its tokens live.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -28,8 +28,9 @@ type Organization struct {
 
 // OrganizationSpec declares an Organization.
 type OrganizationSpec struct {
-	// Short name in URLs and tokens; it never changes. It must equal the namespace's name,
-	// or be listed in the Namespace's annotation `auth.gatehouse.dev/slugs`. Example: `acme`.
+	// Short name in URLs and tokens; it never changes. It must equal the
+	// namespace's name, or be listed in the Namespace's annotation
+	// `auth.gatehouse.dev/slugs`. Example: `acme`.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
@@ -40,10 +41,12 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
-	// Namespaces whose resources may attach to this Organization. Default: its own only.
+	// Namespaces whose resources may attach to this Organization. Default: its own
+	// only.
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
-	// Applications of other Organizations that members may let in here. Default: none.
+	// Applications of other Organizations that members may let in here. Default:
+	// none.
 	// +optional
 	ExternalApplications *ExternalApplications `json:"externalApplications,omitempty"`
 	// The scopes that exist in this Organization. Default: the built-in ones.
@@ -55,22 +58,23 @@ type OrganizationSpec struct {
 	// Ceilings on the life of tokens; applications may only shorten them.
 	// +optional
 	Tokens *TokenCeilings `json:"tokens,omitempty"`
-	// What becomes of a request to delete this Organization while ApiApplications or Roles are
-	// accepted by it. Protect refuses it: what was issued is bound to the object, and making it
-	// anew does not bring it back. Delete lets it go. Deleting the namespace deletes it either
-	// way. Default: Protect.
+	// What becomes of a request to delete this Organization while ApiApplications
+	// or Roles are accepted by it. Protect refuses it: what was issued is bound to
+	// the object, and making it anew does not bring it back. Delete lets it go.
+	// Deleting the namespace deletes it either way. Default: Protect.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 	// +optional
 	DeletionPolicy string `json:"deletionPolicy,omitempty"`
-	// Stops everything of this Organization, at once and until it is lifted: nothing is
-	// issued and its tokens are refused. Default: false.
+	// Stops everything of this Organization, at once and until it is lifted:
+	// nothing is issued and its tokens are refused. Default: false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// The values of OrganizationSpec.DeletionPolicy. Whatever is not Delete protects.
+// The values of OrganizationSpec.DeletionPolicy. Whatever is not Delete
+// protects.
 const (
 	DeletionProtect = "Protect"
 	DeletionDelete  = "Delete"
@@ -81,9 +85,9 @@ type AllowedNamespaces struct {
 	// Who may attach ApiApplications. Default: the Organization's own namespace.
 	// +optional
 	ApiApplications *NamespaceAdmission `json:"apiApplications,omitempty"`
-	// Who may attach Roles. Whoever writes a Role decides who may do what, so admitting a
-	// namespace here makes its editors administrators. Default: the Organization's own
-	// namespace.
+	// Who may attach Roles. Whoever writes a Role decides who may do what, so
+	// admitting a namespace here makes its editors administrators. Default: the
+	// Organization's own namespace.
 	// +optional
 	Roles *NamespaceAdmission `json:"roles,omitempty"`
 }
@@ -91,8 +95,8 @@ type AllowedNamespaces struct {
 // NamespaceAdmission admits namespaces.
 // +kubebuilder:validation:XValidation:rule="(self.from == 'Selector') == has(self.selector)",message="selector: give a selector with from: Selector, and only then",fieldPath=".selector"
 type NamespaceAdmission struct {
-	// Same admits the Organization's own namespace, All every namespace, Selector the
-	// namespaces whose labels match (and always its own).
+	// Same admits the Organization's own namespace, All every namespace, Selector
+	// the namespaces whose labels match (and always its own).
 	// +kubebuilder:validation:Enum=Same;All;Selector
 	From string `json:"from"`
 	// Labels of the admitted namespaces.
@@ -107,12 +111,13 @@ const (
 	FromSelector = "Selector"
 )
 
-// ExternalApplications admit applications of other Organizations. They must ask for it with
-// `organizationAccess: Selected`, and a member must let them in; they never get more than
-// that member has here.
+// ExternalApplications admit applications of other Organizations. They must
+// ask for it with `organizationAccess: Selected`, and a member must let them
+// in; they never get more than that member has here.
 // +kubebuilder:validation:XValidation:rule="(self.from == 'List') == has(self.clientIDs)",message="clientIDs: list client IDs with from: List, and only then",fieldPath=".clientIDs"
 type ExternalApplications struct {
-	// None admits no application of others, All every one, List those of clientIDs.
+	// None admits no application of others, All every one, List those of
+	// clientIDs.
 	// +kubebuilder:validation:Enum=None;All;List
 	From string `json:"from"`
 	// Client IDs of the admitted applications. Example: `globex.dashboard`.
@@ -144,7 +149,8 @@ type ScopeName string
 
 // ScopeCatalogue lists the scopes of an Organization.
 type ScopeCatalogue struct {
-	// Whether the built-in scopes (`org:read`, `project:write`, …) exist. Default: true.
+	// Whether the built-in scopes (`org:read`, `project:write`, …) exist. Default:
+	// true.
 	// +optional
 	Builtin *bool `json:"builtin,omitempty"`
 	// Scopes of your own. They may not redefine a built-in one.
@@ -173,8 +179,9 @@ type CustomScope struct {
 
 // Login says how people sign in to an Organization.
 type Login struct {
-	// The providers that count here, in the order shown. Default: every installation-wide
-	// one. Example: `[{name: local, namespace: gatehouse-system}]`.
+	// The providers that count here, in the order shown. Default: every
+	// installation-wide one. Example:
+	// `[{name: local, namespace: gatehouse-system}]`.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=atomic
@@ -188,26 +195,29 @@ type TokenCeilings struct {
 	// +optional
 	AccessTokenTTL Duration `json:"accessTokenTTL,omitempty"`
 	// Life of an access token that is a JWT, from 1m to 1h, and never more than
-	// accessTokenTTL: who reads one offline sees only at its end that it was revoked.
-	// Default: 10m.
+	// accessTokenTTL: who reads one offline sees only at its end that it was
+	// revoked. Default: 10m.
 	// +optional
 	JWTAccessTokenTTL Duration `json:"jwtAccessTokenTTL,omitempty"`
-	// A refresh token that is not used for this long ends, from 1m to 8760h. Default: 720h.
+	// A refresh token that is not used for this long ends, from 1m to 8760h.
+	// Default: 720h.
 	// +optional
 	RefreshTokenIdleTTL Duration `json:"refreshTokenIdleTTL,omitempty"`
-	// A refresh token ends this long after the sign-in, used or not, from 1m to 8760h.
-	// Default: 2160h.
+	// A refresh token ends this long after the sign-in, used or not, from 1m to
+	// 8760h. Default: 2160h.
 	// +optional
 	RefreshTokenAbsoluteTTL Duration `json:"refreshTokenAbsoluteTTL,omitempty"`
 }
 
 // OrganizationStatus says what became of an Organization.
 type OrganizationStatus struct {
-	// Generation of the spec that this status speaks of; -1 before the first verdict.
+	// Generation of the spec that this status speaks of; -1 before the first
+	// verdict.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// The installation that serves it and writes this status: the first that did. None other
-	// does until an administrator takes it over with `gatehouse adopt`.
+	// The installation that serves it and writes this status: the first that did.
+	// None other does until an administrator takes it over with
+	// `gatehouse adopt`.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Installation string `json:"installation,omitempty"`

@@ -11,15 +11,17 @@ type ObjectReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
-	// Namespace of the object. Default: the namespace of the resource that refers to it.
+	// Namespace of the object. Default: the namespace of the resource that refers
+	// to it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 }
 
-// SecretKeyReference names one key of a Secret in the same namespace. The Secret must
-// carry the label `auth.gatehouse.dev/secret: input`; no other Secret is ever read.
+// SecretKeyReference names one key of a Secret in the same namespace. The
+// Secret must carry the label `auth.gatehouse.dev/secret: input`; no other
+// Secret is ever read.
 type SecretKeyReference struct {
 	// Name of the Secret. Example: `ci-credentials`.
 	// +kubebuilder:validation:MinLength=1
@@ -36,8 +38,8 @@ type SecretKeyReference struct {
 // +kubebuilder:validation:MaxLength=63
 type LabelValue string
 
-// LabelSelector selects by labels; all its parts must match. An empty selector matches
-// everything.
+// LabelSelector selects by labels; all its parts must match. An empty selector
+// matches everything.
 type LabelSelector struct {
 	// Labels that must be present with exactly these values.
 	// +kubebuilder:validation:MaxProperties=16
@@ -67,15 +69,16 @@ type LabelSelectorRequirement struct {
 	Values []LabelValue `json:"values,omitempty"`
 }
 
-// Duration is a length of time such as `1h30m`: up to four numbers, each with a unit of
-// `ms`, `s`, `m` or `h`. It is a string of our own because the usual type admits through
-// the schema what Go then refuses to decode.
+// Duration is a length of time such as `1h30m`: up to four numbers, each with
+// a unit of `ms`, `s`, `m` or `h`. It is a string of our own because the usual
+// type admits through the schema what Go then refuses to decode.
 // +kubebuilder:validation:MinLength=2
 // +kubebuilder:validation:MaxLength=28
 // +kubebuilder:validation:Pattern=`^([0-9]{1,5}(ms|s|m|h)){1,4}$`
 type Duration string
 
-// Parse returns the length of time. The error names the value and the shape it must have.
+// Parse returns the length of time. The error names the value and the shape it
+// must have.
 func (d Duration) Parse() (time.Duration, error) {
 	v, err := time.ParseDuration(string(d))
 	if err != nil || v < 0 {
@@ -91,8 +94,8 @@ func (d Duration) Parse() (time.Duration, error) {
 // +kubebuilder:validation:Pattern=`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 type Timestamp string
 
-// Parse returns the moment. The error names the value: the schema admits dates that no
-// calendar has, such as the 30th of February.
+// Parse returns the moment. The error names the value: the schema admits dates
+// that no calendar has, such as the 30th of February.
 func (t Timestamp) Parse() (time.Time, error) {
 	v, err := time.Parse(time.RFC3339Nano, string(t))
 	if err != nil {

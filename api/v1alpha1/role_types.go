@@ -2,8 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Role gives scopes of one Organization to people and machine clients. Whoever may write
-// one is an administrator of that Organization.
+// Role gives scopes of one Organization to people and machine clients. Whoever
+// may write one is an administrator of that Organization.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -57,7 +57,8 @@ type RoleSpec struct {
 
 // RoleRule gives scopes.
 type RoleRule struct {
-	// Scopes of the Organization's catalogue. Example: `[project:read, event:write]`.
+	// Scopes of the Organization's catalogue. Example:
+	// `[project:read, event:write]`.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=96
 	// +listType=set
@@ -67,13 +68,14 @@ type RoleRule struct {
 // Subject is a holder of a Role.
 // +kubebuilder:validation:XValidation:rule="!has(self.__namespace__) || self.kind == 'ApiApplication'",message="namespace: only a subject of kind ApiApplication has one",fieldPath=".namespace"
 type Subject struct {
-	// `User`: a person, by a proven address. `ApiApplication`: a machine client of the same
-	// Organization.
+	// `User`: a person, by a proven address. `ApiApplication`: a machine client of
+	// the same Organization.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
-	// Address of the person, compared in lower case, or name of the ApiApplication.
+	// Address of the person, compared in lower case, or name of the
+	// ApiApplication.
 	// Example: `ann@acme.com`.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=254
@@ -83,8 +85,8 @@ type Subject struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// From this moment on the subject no longer holds the Role. Default: never. Example:
-	// `2027-01-31T00:00:00Z`.
+	// From this moment on the subject no longer holds the Role. Default: never.
+	// Example: `2027-01-31T00:00:00Z`.
 	// +optional
 	NotAfter Timestamp `json:"notAfter,omitempty"`
 }
@@ -97,11 +99,13 @@ const (
 
 // RoleStatus says what became of a Role.
 type RoleStatus struct {
-	// Generation of the spec that this status speaks of; -1 before the first verdict.
+	// Generation of the spec that this status speaks of; -1 before the first
+	// verdict.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// The installation that serves it and writes this status: the first that did. None other
-	// does until an administrator takes it over with `gatehouse adopt`.
+	// The installation that serves it and writes this status: the first that did.
+	// None other does until an administrator takes it over with
+	// `gatehouse adopt`.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Installation string `json:"installation,omitempty"`

@@ -95,7 +95,9 @@ func install(ctx context.Context, kube *localkube.Cluster, o options) error {
 		return err
 	}
 	// All of config/default but the server, which runs here: no pod ever would.
-	for _, part := range [][]string{{"-f", "config/default/namespace.yaml"}, {"-k", "config/crd"}, {"-k", "config/rbac"}} {
+	for _, part := range [][]string{
+		{"-f", "config/default/namespace.yaml"}, {"-k", "config/crd"}, {"-k", "config/rbac"}, {"-k", "config/admission"},
+	} {
 		apply := exec.CommandContext(ctx, kubectl, append([]string{"apply", "--kubeconfig", o.kubeconfig()}, part...)...)
 		apply.Stdout, apply.Stderr = os.Stdout, os.Stderr
 		if err := apply.Run(); err != nil {

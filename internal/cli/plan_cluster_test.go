@@ -62,7 +62,7 @@ func TestPlanAgainstACluster(t *testing.T) {
 
 	expectPlan(t, 1, "list Organizations: organizations.auth.gatehouse.dev is forbidden", samples)
 	kubectl(t, admin, "apply", "-f", write(t, dir, "planner.yaml", planner))
-	kubectl(t, admin, "apply", "-f", samples)
+	kubectl(t, admin, "apply", "-f", "../../config/default/namespace.yaml", "-f", samples)
 	expectPlan(t, 0, "Nothing changes.", samples)
 	expectPlan(t, 0, "Nothing changes.", samples+"/30-globex.yaml")
 	expectPlan(t, 1, "Organization acme/acme cannot be applied: spec.deletionPolicy: protects it, and 3 ApiApplication(s) and 3 Role(s) depend on it", "--prune", samples+"/30-globex.yaml")

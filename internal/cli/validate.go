@@ -46,7 +46,8 @@ With --strict, warnings are findings.
 reason is one of the reasons of docs/conditions.md, or Refused (an API server would
 refuse the object), or Unreadable. Fields that say nothing are left out.
 --output sarif is SARIF 2.1.0 for code scanning, --output junit a test report with a test
-for each object, whose warnings are in system-out. Their paths are those that were given: run it where the repository begins.`,
+for each object, whose warnings are in system-out. Their paths are those that were given:
+run it where the repository begins.`,
 		Example: `  gatehouse validate config/samples
   kustomize build overlays/production | gatehouse validate --assume-secrets
   gatehouse validate --output json DIR | jq '.findings[].message'

@@ -167,7 +167,7 @@ func allowedGrantTypes(o *v1alpha1.ApiApplication, confidential bool, r *Report)
 			r.refuse(v1alpha1.ReasonUnsupportedValue, field, "%s is not served by this version; use authorization_code, refresh_token, device_code or client_credentials", quote(name))
 		case grant == oauth.ClientCredentials && !confidential && !needsSecret(o.Spec.Type):
 			// RFC 6749 section 4.4: confidential clients only. What the others lack is said by credentials.
-			r.refuse(v1alpha1.ReasonInvalidSpec, field, "client_credentials needs a client with a secret; %s", secretCure(o.Spec.Type))
+			r.refuse(v1alpha1.ReasonInvalidSpec, field, "client_credentials needs an application that proves itself; %s", proofCure(o.Spec.Type))
 		case grant == oauth.RefreshToken && !slices.Contains(names, "authorization_code") && !slices.Contains(names, "device_code"):
 			r.refuse(v1alpha1.ReasonInvalidSpec, field, "refresh_token comes only with a grant that gives one; add authorization_code or device_code, or remove refresh_token")
 		case !slices.Contains(allowed, grant):
@@ -208,7 +208,7 @@ func introspection(o *v1alpha1.ApiApplication, confidential bool, r *Report) boo
 		if confidential {
 			return true
 		}
-		r.find(v1alpha1.ReasonInvalidSpec, "spec.introspection", "Organization needs a client with a secret; use Own, or %s", secretCure(o.Spec.Type))
+		r.find(v1alpha1.ReasonInvalidSpec, "spec.introspection", "Organization needs an application that proves itself; use Own, or %s", proofCure(o.Spec.Type))
 	default:
 		r.find(v1alpha1.ReasonUnsupportedValue, "spec.introspection", "%s is not served; use Own or Organization", quote(v))
 	}

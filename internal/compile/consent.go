@@ -29,11 +29,11 @@ func consent(o *v1alpha1.ApiApplication, confidential bool, r *Report) model.Con
 	case v1alpha1.ConsentRemember:
 		return model.Consent{Mode: model.ConsentRemember, MaxAge: maxAge}
 	case v1alpha1.ConsentSkip:
-		// RFC 8252 section 8.6: anybody can pose as a client without a secret.
+		// RFC 8252 section 8.6: anybody can pose as a client that proves nothing.
 		if confidential {
 			return model.Consent{Mode: model.ConsentSkip}
 		}
-		r.find(v1alpha1.ReasonInvalidSpec, "spec.consent.mode", "Skip needs an application with a secret; use Explicit or Remember. Until then people are asked each time")
+		r.find(v1alpha1.ReasonInvalidSpec, "spec.consent.mode", "Skip needs an application that proves itself; use Explicit or Remember. Until then people are asked each time")
 	default:
 		r.find(v1alpha1.ReasonUnsupportedValue, "spec.consent.mode", "%s is not served; use Explicit, Remember or Skip. Until then people are asked each time", quote(c.Mode))
 	}
@@ -41,7 +41,7 @@ func consent(o *v1alpha1.ApiApplication, confidential bool, r *Report) model.Con
 }
 
 // pkceOptional reads whether the application may do without PKCE. RFC 9700 section 2.1.1:
-// only one that proves itself with a secret, and that sends a nonce instead.
+// only one that proves itself, and that sends a nonce instead.
 func pkceOptional(o *v1alpha1.ApiApplication, confidential bool, r *Report) bool {
 	if o.Spec.Security == nil {
 		return false
@@ -51,7 +51,7 @@ func pkceOptional(o *v1alpha1.ApiApplication, confidential bool, r *Report) bool
 	case v != v1alpha1.PKCEOptional:
 		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.security.pkce", "%s is not served; use Required or Optional", quote(v))
 	case !confidential:
-		r.refuse(v1alpha1.ReasonInvalidSpec, "spec.security.pkce", "Optional needs an application with a secret; use Required, or %s", secretCure(o.Spec.Type))
+		r.refuse(v1alpha1.ReasonInvalidSpec, "spec.security.pkce", "Optional needs an application that proves itself; use Required, or %s", proofCure(o.Spec.Type))
 	default:
 		return true
 	}

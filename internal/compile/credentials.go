@@ -104,12 +104,12 @@ func keepsNoSecret(applicationType string) bool {
 	return applicationType == v1alpha1.TypeSPA || applicationType == v1alpha1.TypeNative
 }
 
-// secretCure is how an application of the type comes to have a secret.
-func secretCure(applicationType string) string {
+// proofCure is how an application of the type comes to prove itself.
+func proofCure(applicationType string) string {
 	if keepsNoSecret(applicationType) {
-		return "create it as type Web, which has one"
+		return "create it as type Web, which does"
 	}
-	return "set spec.credentials to source: Generated or FromSecret"
+	return "set spec.credentials.source to Generated, FromSecret, PublicKey or ServiceAccount"
 }
 
 // secret digests the client secret of a Secret in the application's own namespace, and

@@ -63,6 +63,27 @@ func TestEveryExampleInTheDocsIsRight(t *testing.T) {
 	}
 }
 
+// `kubectl delete -f config/samples` takes what it declares, and not the server, its people
+// and its keys with the namespace that they are in.
+func TestWhoeverDeletesTheSamplesKeepsTheServer(t *testing.T) {
+	samples, problems := Load([]string{"../../config/samples"}, Options{SystemNamespace: "gatehouse-system"})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	namespaces := 0
+	for _, object := range samples.objects {
+		if n, is := object.resource.(compile.Namespace); is {
+			namespaces++
+			if n.Name == "gatehouse-system" {
+				t.Error("the system namespace is among them")
+			}
+		}
+	}
+	if namespaces != 2 {
+		t.Errorf("%d namespaces", namespaces)
+	}
+}
+
 // judgedBesideSamples returns what is said of the objects of a block when they are applied
 // over config/samples.
 func judgedBesideSamples(t *testing.T, block string) (said []string) {

@@ -105,6 +105,29 @@ func TestAProblemIsOneLineThatSteersNoTerminal(t *testing.T) {
 	}
 }
 
+// The answer stands in the log of a build, and an answer about a text shows the text.
+func TestAPrivateKeyInAManifestIsNotRepeated(t *testing.T) {
+	const private = "x8PJRFTs4uLvbqNp"
+	_, problems := load(t, `apiVersion: auth.gatehouse.dev/v1alpha1
+kind: ApiApplication
+metadata: {name: bot, namespace: acme}
+spec:
+  organizationRef: {name: acme}
+  type: Machine
+  scopes: [org:read]
+  credentials:
+    source: PublicKey
+    publicKey:
+      jwks: '{"keys": [{"kty": "oct", "k": "`+private+`"}]}'
+`)
+	if len(problems) != 1 || !strings.Contains(lines(problems)[0], "spec.credentials.publicKey.jwks: has a private or shared key in it") {
+		t.Fatalf("problems: %q", lines(problems))
+	}
+	if all := fmt.Sprintf("%+v", problems); strings.Contains(all, private) {
+		t.Error(all)
+	}
+}
+
 // Each problem once read the whole document again: this would take minutes.
 func TestManyProblemsOfOneDocumentCostLittle(t *testing.T) {
 	const many = 5000

@@ -1,9 +1,12 @@
 package chart
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	authorizationv1 "k8s.io/api/authorization/v1"
 )
 
@@ -18,7 +21,8 @@ func TestAReleaseInNamespacesHasRightsThereAndNowhereElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	install := []string{"install", "gatehouse", path, "--namespace", namespace, "--create-namespace"}
-	all[0].must(t, c.kubeconfig, append(install, "--set", "issuer="+issuer+",namespaces={acme}")...)
+	const selector = "auth.gatehouse.dev/installation=blue"
+	notes := all[0].must(t, c.kubeconfig, append(install, "--set", "issuer="+issuer+",namespaces={acme},selector="+selector)...)
 	for _, resource := range [][2]string{{"", "secrets"}, {"auth.gatehouse.dev", "organizations"}, {"auth.gatehouse.dev", "roles"}} {
 		for in, may := range map[string]bool{"acme": true, namespace: true, "other": false, "": false} {
 			c.decides(t, authorizationv1.ResourceAttributes{Group: resource[0], Resource: resource[1], Verb: "list", Namespace: in}, may)
@@ -28,12 +32,33 @@ func TestAReleaseInNamespacesHasRightsThereAndNowhereElse(t *testing.T) {
 	c.decides(t, authorizationv1.ResourceAttributes{Group: "coordination.k8s.io", Resource: "leases", Verb: "create", Namespace: namespace}, true)
 	c.decides(t, authorizationv1.ResourceAttributes{Group: "coordination.k8s.io", Resource: "leases", Verb: "create", Namespace: "acme"}, false)
 
+	// What the notes declare is where it is served, with the labels that it needs.
+	c.kubectl(t, "", "wait", "--for=condition=Established", "customresourcedefinitions", "--all")
+	c.kubectl(t, hereDocument(t, notes), "apply", "-f", "-")
+	got := strings.Fields(c.kubectl(t, "", "get", "gatehouse", "-A", "-l", selector, "-o", "jsonpath={range .items[*]}{.metadata.namespace}/{.kind}{\"\\n\"}{end}"))
+	slices.Sort(got)
+	want := []string{"acme/ApiApplication", "acme/Organization", "acme/Role", namespace + "/AuthProvider"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the notes declare (-want +got):\n%s\n%s", diff, notes)
+	}
+
 	// Back to the whole cluster: nothing is left behind in the namespaces.
 	all[0].must(t, c.kubeconfig, "upgrade", "gatehouse", path, "--namespace", namespace, "--set", "issuer="+issuer)
 	c.decides(t, authorizationv1.ResourceAttributes{Resource: "secrets", Verb: "list"}, true)
 	if left := c.kubectl(t, "", "get", "roles.rbac.authorization.k8s.io,rolebindings", "-n", "acme", "-o", "name"); left != "" {
 		t.Errorf("left behind:\n%s", left)
 	}
+}
+
+// hereDocument is what the notes have the reader apply.
+func hereDocument(t *testing.T, notes string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(notes, "<<'EOF'\n")
+	text, _, ended := strings.Cut(rest, "\n    EOF\n")
+	if !found || !ended {
+		t.Fatalf("nothing to apply in the notes:\n%s", notes)
+	}
+	return strings.TrimPrefix(strings.ReplaceAll("\n"+text, "\n    ", "\n"), "\n")
 }
 
 // decides waits until the installed ServiceAccount may do what it should, or may not:

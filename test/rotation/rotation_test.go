@@ -69,17 +69,7 @@ func TestWhoReadsItsSecretAgainIsNeverRefusedWhileItIsRotated(t *testing.T) {
 		in.eventually("announced", func() error { return in.listed(2) })
 		in.eventually("known", in.known)
 		in.clock.Step(credential.Lead)
-		in.eventually("rotated", func() error {
-			now, err := in.secret()
-			if err == nil && string(now.Data["client-secret"]) == string(before.Data["client-secret"]) {
-				err = fmt.Errorf("it is the secret of before")
-			}
-			return err
-		})
-		if err := in.token(before); err != nil {
-			t.Errorf("the secret of before, in its overlap: %v", err)
-		}
-		in.everybodyReadsAgain(turns)
+		in.takesOver(before, turns)
 		in.clock.Step(overlap)
 		in.eventually("the one before has ended", func() error { return in.listed(1) })
 		if err := in.token(before); err == nil || !strings.Contains(err.Error(), "invalid_client") {
@@ -115,6 +105,23 @@ func (in *installation) client(ctx context.Context, turns *atomic.Int64) {
 		}
 		turns.Add(1)
 	}
+}
+
+// takesOver waits until the next secret is in the Secret and everybody has read it. The one
+// before works meanwhile.
+func (in *installation) takesOver(before *corev1.Secret, turns []atomic.Int64) {
+	in.t.Helper()
+	in.eventually("rotated", func() error {
+		now, err := in.secret()
+		if err == nil && string(now.Data["client-secret"]) == string(before.Data["client-secret"]) {
+			err = fmt.Errorf("it is the secret of before")
+		}
+		return err
+	})
+	if err := in.token(before); err != nil {
+		in.t.Errorf("the secret of before, in its overlap: %v", err)
+	}
+	in.everybodyReadsAgain(turns)
 }
 
 // everybodyReadsAgain waits until no client uses what it read before.
