@@ -40,6 +40,9 @@ type Session struct {
 	ExpiresAt   time.Time // absolute limit
 	IP          string
 	UserAgent   string
+	// Proven is the password hash that the sign-in has proven. It is not kept: a session
+	// begins only while the account has it. Empty: whatever it has.
+	Proven string
 }
 
 // DeviceState is how far a device authorization has come (RFC 8628).
