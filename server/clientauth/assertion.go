@@ -66,7 +66,7 @@ func (a *Authenticator) byAssertion(ctx context.Context, s *model.Snapshot, now 
 	if !served {
 		application = nobody // the same steps for whoever does not exist
 	}
-	if wrong := a.proves(ctx, application, t, now); wrong != "" {
+	if wrong := a.proves(ctx, Client{organization, application}, t, now); wrong != "" {
 		return Client{}, because(wrong)
 	}
 	if len(application.Proofs.ServiceAccounts) > 0 {
@@ -104,16 +104,16 @@ func (e *unproven) Cause() string { return "client_assertion: " + e.cause }
 // nobody is judged in the place of a client that does not exist. Nothing proves it.
 var nobody = &model.Application{}
 
-// proves says why the assertion does not prove the application, empty if it does: by its own
+// proves says why the assertion does not prove the client, empty if it does: by its own
 // key, or by the cluster's on the token of a ServiceAccount that it lists.
-func (a *Authenticator) proves(ctx context.Context, app *model.Application, t *assertion, now time.Time) string {
-	p := app.Proofs
+func (a *Authenticator) proves(ctx context.Context, of Client, t *assertion, now time.Time) string {
+	app, p := of.Application, of.Application.Proofs
 	if len(p.ServiceAccounts) > 0 {
 		return a.podProves(p, t, now)
 	}
 	keys := p.Keys
 	if p.KeysURI != "" && a.Published != nil {
-		keys = a.Published.Keys(ctx, app, t.kid, now)
+		keys = a.Published.Keys(ctx, of, t.kid, now)
 	}
 	switch {
 	case !a.verified(t, keys):

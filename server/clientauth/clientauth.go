@@ -55,7 +55,7 @@ type Once interface {
 // Published finds the keys of an application that publishes them, newer ones if none of
 // those that are known has the key ID.
 type Published interface {
-	Keys(ctx context.Context, app *model.Application, kid string, now time.Time) []jwk.Key
+	Keys(ctx context.Context, of Client, kid string, now time.Time) []jwk.Key
 }
 
 // Authenticator checks what clients prove themselves by: secrets, and assertions.

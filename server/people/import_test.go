@@ -199,7 +199,9 @@ func TestAnImportIsBounded(t *testing.T) {
 // gone is a store that somebody deletes the account from while its hash is computed.
 type gone struct{ accounts }
 
-func (gone) SetPassword(context.Context, string, string, string, store.Event) error { return store.ErrNotFound }
+func (gone) SetPassword(context.Context, string, string, string, store.Event) error {
+	return store.ErrNotFound
+}
 
 func TestWhoIsDeletedWhileSigningInIsRefused(t *testing.T) {
 	a, _ := imported(t, bcrypted(t, right))
