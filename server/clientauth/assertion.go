@@ -31,6 +31,10 @@ const (
 	// after a day at the latest.
 	clusterLife = 24 * time.Hour
 	idLimit     = 256 // bytes of a jti
+	// remembered is how much longer than it is taken a jti is known: a request that was judged
+	// a moment before may be written a moment after, and the clock of another replica, which
+	// sweeps the store, may be ahead.
+	remembered = 5 * time.Minute
 )
 
 var (
@@ -73,13 +77,13 @@ func (a *Authenticator) byAssertion(ctx context.Context, s *model.Snapshot, now 
 		return Client{organization, application}, nil // the kubelet hands one token to many requests
 	}
 	if a.Admit != nil {
-		if err := a.Admit(application, now); err != nil {
+		if err := a.Admit(Client{organization, application}, now); err != nil {
 			return Client{}, err
 		}
 	}
 	// The client ID, and not the UID: who is deleted and created again has the same keys.
 	hash := sha256.Sum256([]byte(application.ClientID + "\x00" + t.claims.ID))
-	err := a.Once.UseAssertion(ctx, hash[:], t.claims.Expires.time().Add(leeway))
+	err := a.Once.UseAssertion(ctx, hash[:], t.claims.Expires.time().Add(leeway+remembered))
 	if errors.Is(err, store.ErrConflict) {
 		return Client{}, because("its jti was used before")
 	}
