@@ -159,7 +159,11 @@ func underWayAtAReset(t *testing.T, db *store.DB) {
 	left, err := db.ConsentsOf(ctx, u.ID)
 	must(t, err)
 	same(t, "consents after the reset", len(left), 0)
+	device, approval := Pending(), ApprovalOf(u)
+	approval.SessionID = open.ID
+	must(t, db.CreateDeviceCode(ctx, device))
 	before := events(t, db)
+	wantErr(t, "an approval in the session before", db.ApproveDeviceCode(ctx, device.Hash, Noon, approval, Act("device.approved")), store.ErrConflict)
 	wantErr(t, "a change in the session before", db.ChangePassword(ctx, open, "$thief$", false, Act("user.password-changed")), store.ErrNotFound)
 	wantErr(t, "a sign-in", db.CreateSession(ctx, begun, Act("session.started")), store.ErrConflict)
 	wantErr(t, "a hash made anew", db.SetPassword(ctx, u.ID, u.PasswordHash, "$thief$", Act("user.password-rehashed")), store.ErrNotFound)
@@ -176,6 +180,8 @@ func underWayAtAReset(t *testing.T, db *store.DB) {
 	got, err := db.User(ctx, u.ID)
 	must(t, err)
 	same(t, "the password hash", got.PasswordHash, "$reset$")
+	approval.SessionID = begun.ID
+	must(t, db.ApproveDeviceCode(ctx, device.Hash, Noon, approval, Act("device.approved")))
 	must(t, db.ChangePassword(ctx, begun, "$next$", false, Act("user.password-changed")))
 	begun.Proven = "$next$"
 	_, err = db.EndSessionsOf(ctx, u.ID, begun.ID, Act("session.ended"))
