@@ -38,6 +38,8 @@ type KeyringKeeper struct {
 	keys  *keyring.Keyring // in use
 	there *corev1.Secret   // as seen last; nil: none
 	state keyringState
+
+	told string // the version of a foreign Secret that was told of last; the leader's alone
 }
 
 // keyringState is what a Secret is worth.
@@ -170,13 +172,14 @@ func (k *KeyringKeeper) lead(ctx context.Context, recorder events.EventRecorder,
 	}
 }
 
-// repair takes one step towards a Secret with the keys in use. It reports whether it wrote.
-func (k *KeyringKeeper) repair(ctx context.Context, recorder events.EventRecorder, log logr.Logger) (wrote bool, err error) {
+// repair takes one step towards a Secret with the keys in use. It reports whether it did
+// something.
+func (k *KeyringKeeper) repair(ctx context.Context, recorder events.EventRecorder, log logr.Logger) (did bool, err error) {
 	k.mu.Lock()
 	there, state, keys := k.there, k.state, k.keys
 	k.mu.Unlock()
 	step, exists := keyringSteps[state]
-	if !exists {
+	if !exists || state == keyringForeign && there.ResourceVersion == k.told {
 		return false, nil
 	}
 	switch state {
@@ -193,7 +196,9 @@ func (k *KeyringKeeper) repair(ctx context.Context, recorder events.EventRecorde
 			}
 			return old.Completed(rand.Reader)
 		})
-	case keyringUnseen, keyringUsed, keyringForeign: // there is nothing to write
+	case keyringForeign: // there is nothing to write, and whoever keeps changing it is told of at a pace
+		k.told = there.ResourceVersion
+	case keyringUnseen, keyringUsed: // there is nothing to do
 	}
 	if apierrors.IsConflict(err) || errors.Is(err, errPast) {
 		return true, nil
@@ -203,7 +208,7 @@ func (k *KeyringKeeper) repair(ctx context.Context, recorder events.EventRecorde
 	}
 	log.Info("keyring", "secret", k.secret.Place(), "change", step.reason)
 	recorder.Eventf(k.secret.reference(there), nil, step.kind, step.reason, "WriteSecret", "%s", step.note)
-	return state != keyringForeign, nil
+	return true, nil
 }
 
 // errPast: what was judged is not there any more, and its own event says what is.

@@ -150,7 +150,7 @@ func (s *Server) changePassword(r *request) (answer, error) {
 		if problem := newPasswordProblem(next, r.form.Get("again"), s.policy(r.Snapshot, local), session.User); problem != "" {
 			return s.passwordPage(r, session, http.StatusBadRequest, problem), nil
 		}
-		_, verdict, err := s.provePassword(r, session.User.Email, r.form.Get("password"))
+		proven, verdict, err := s.provePassword(r, session.User.Email, r.form.Get("password"))
 		if err != nil {
 			return nil, err
 		}
@@ -160,12 +160,17 @@ func (s *Server) changePassword(r *request) (answer, error) {
 		if verdict.problem != "" {
 			return retryLater(s.passwordPage(r, session, verdict.status, verdict.problem), verdict.wait), nil
 		}
-		if err := s.setPassword(r, session, next, r.form.Has("others")); err != nil {
+		session.Proven = proven.PasswordHash
+		user, err := s.setPassword(r, session, next, r.form.Has("others"))
+		if errors.Is(err, store.ErrNotFound) {
+			return toLogin(passwordPath), nil // the session has ended, or the password is another one: meanwhile
+		}
+		if err != nil {
 			return s.busyOr(err, func(problem string) answer {
 				return s.passwordPage(r, session, http.StatusServiceUnavailable, problem)
 			})
 		}
-		cookie, err := s.begin(r, session.User, local) // who proved the password signed in with it (ASVS 7.2.4)
+		cookie, err := s.begin(r, user, local) // who proved the password signed in with it (ASVS 7.2.4)
 		if err != nil {
 			return nil, err
 		}
@@ -184,16 +189,19 @@ func newPasswordProblem(next, again string, policy people.Policy, u store.User) 
 	return ""
 }
 
-func (s *Server) setPassword(r *request, session *sessions.Session, next string, endOthers bool) error {
+// setPassword returns the person with the new password.
+func (s *Server) setPassword(r *request, session *sessions.Session, next string, endOthers bool) (store.User, error) {
 	hash, err := s.hashInTurn(r.Context(), next)
 	if err != nil {
-		return err
+		return store.User{}, err
 	}
 	err = s.Store.ChangePassword(r.Context(), session.Session, hash, endOthers, r.act(session, "user.password-changed", session.UserID))
 	if err != nil {
-		return fmt.Errorf("change password: %w", err)
+		return store.User{}, fmt.Errorf("change password: %w", err)
 	}
-	return nil
+	user := session.User
+	user.PasswordHash = hash
+	return user, nil
 }
 
 func (s *Server) hashInTurn(ctx context.Context, password string) (string, error) {

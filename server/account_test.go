@@ -360,3 +360,60 @@ func TestAResetLinkIsUsedOnceInParallel(t *testing.T) {
 		t.Errorf("used %d times", used)
 	}
 }
+
+// resetting is a directory of accounts in which a password is reset right after it was looked
+// up: when a sign-in has begun, and nothing is proven yet.
+type resetting struct {
+	*store.DB
+	reset func()
+}
+
+func (a *resetting) UserByEmail(ctx context.Context, email string) (store.User, error) {
+	u, err := a.DB.UserByEmail(ctx, email)
+	a.reset()
+	return u, err
+}
+
+// Whoever the reset is to put out knows the old password, and has a session: what they have
+// under way gives them neither back.
+func TestWhatIsUnderWayDoesNotUndoAReset(t *testing.T) {
+	for name, act := range map[string]func(*testing.T, *town, *tab) int{
+		"a sign-in": func(t *testing.T, w *town, b *tab) int {
+			*b = *w.open()
+			return b.signIn(t, "ann@example.com", rightPassword).Code
+		},
+		"a sign-in again": func(t *testing.T, _ *town, b *tab) int {
+			form := fields(t, b.get(loginPath+"?"+againParameter), loginPath)
+			form.Set("email", "ann@example.com")
+			form.Set("password", rightPassword)
+			return b.post(loginPath, form).Code
+		},
+		"a change": func(t *testing.T, _ *town, b *tab) int { return b.change(t, rightPassword, newPassword, newPassword) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTown(t)
+			b := w.signedIn(t, "ann@example.com")
+			row, err := w.Store.ResetLink(t.Context(), people.ResetHash(w.Keyring.LookupKey(), w.link(t)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.directory = people.NewDirectory(&resetting{w.Store, func() {
+				if err := w.Store.UseResetLink(t.Context(), row, "$reset$", store.Event{Time: w.Now()}); err != nil {
+					t.Error(err)
+				}
+			}})
+			if got := act(t, w, b); got != http.StatusForbidden && got != http.StatusSeeOther {
+				t.Errorf("the answer is %d", got)
+			}
+			if answer := b.get(accountPath); answer.Code != http.StatusSeeOther {
+				t.Errorf("somebody is signed in: %d", answer.Code)
+			}
+			if u := w.ann(t); u.PasswordHash != "$reset$" {
+				t.Error("the password is not the one of the reset")
+			}
+			if left, err := w.Store.SessionsOf(t.Context(), w.ann(t).ID); err != nil || len(left) > 0 {
+				t.Errorf("sessions %v, %v", left, err)
+			}
+		})
+	}
+}

@@ -127,6 +127,10 @@ func (s *Server) login(r *request) (answer, error) {
 		return retryLater(s.loginPage(r, verdict.status, again), verdict.wait), nil
 	}
 	cookie, err := s.begin(r, user, provider)
+	if errors.Is(err, store.ErrConflict) { // disabled, or its password is another one: meanwhile
+		again.Problem = wrongPair
+		return s.loginPage(r, http.StatusForbidden, again), nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -22,11 +22,12 @@ type services struct {
 	sealed  *sealed.Box // what pages carry for us
 	grants  *grants.Pipeline
 
-	perSource      *limits.Limiter // unauthenticated posts, by source address
-	deviceRequests *limits.Limiter // device requests, by client and source address
-	revocations    *limits.Limiter // by application: each leaves rows behind
-	assertions     *limits.Limiter // by application: each leaves a row behind
-	approvals      *limits.Limiter // without a question, by person: each leaves rows behind
+	perSource       *limits.Limiter // unauthenticated posts, by source address
+	deviceRequests  *limits.Limiter // device requests, by client and source address
+	revocations     *limits.Limiter // by application: each leaves rows behind
+	assertions      *limits.Limiter // by application: each leaves a row behind
+	assertionsOfAll *limits.Limiter // by organization
+	approvals       *limits.Limiter // without a question, by person: each leaves rows behind
 
 	repeats     repeats // of what applications should make anew for each request
 	load        load
@@ -56,6 +57,7 @@ func (s *Server) prepare() error {
 	s.deviceRequests = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.revocations = limits.NewLimiter(20, 100, s.RateLimitScale)
 	s.assertions = limits.NewLimiter(100, 500, s.RateLimitScale)
+	s.assertionsOfAll = limits.NewLimiter(300, 1500, s.RateLimitScale)
 	s.approvals = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.repeats = newRepeats(s.Registry)
 	s.load.limit(s.MaxInFlight)

@@ -67,9 +67,13 @@ func (s *Server) client(r *request) (clientauth.Client, error) {
 	return c, s.limitSource(r)
 }
 
-// admitAssertion bounds how many uses of assertions are remembered for an application.
-func (s *Server) admitAssertion(app *model.Application, now time.Time) error {
-	if wait := s.assertions.Take(now, app.UID); wait > 0 {
+// admitAssertion bounds how many uses of assertions are remembered for an application, and
+// for all of one organization: a tenant declares as many applications as it likes.
+func (s *Server) admitAssertion(c clientauth.Client, now time.Time) error {
+	if wait := s.assertions.Take(now, c.Application.UID); wait > 0 {
+		return tooMany(wait)
+	}
+	if wait := s.assertionsOfAll.Take(now, c.Organization.ID); wait > 0 {
 		return tooMany(wait)
 	}
 	return nil

@@ -62,7 +62,7 @@ func (in *installation) demoPerson(ctx context.Context) (password string, err er
 		return "", err
 	}
 	ev := store.Event{Time: time.Now(), Actor: "operator", Action: "user.password-set", Target: u.ID, Outcome: "ok"}
-	return password, in.db.SetPassword(ctx, u.ID, people.Hash(password), ev)
+	return password, in.db.SetPassword(ctx, u.ID, u.PasswordHash, people.Hash(password), ev)
 }
 
 // guide is what the printed commands are filled with.

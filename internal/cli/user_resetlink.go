@@ -3,11 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-dev/gatehouse/internal/login"
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
@@ -25,9 +25,9 @@ Using the link signs the person out everywhere and ends what acts for them.`,
 		Example: `  gatehouse user reset-link ann@acme.com --issuer https://auth.example.com`,
 		Args:    oneArgument("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			at, err := url.Parse(issuer)
-			if err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" {
-				return usageError("--issuer: %q is no URL; give the server's public URL, such as https://auth.example.com", issuer)
+			// The link is as good as a password: it must not go where others listen.
+			if err := login.CheckIssuer(issuer); err != nil {
+				return usageError("--issuer: %v", err)
 			}
 			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
 				keys, err := readKeyring(cmd.Context(), *dataDir, db)

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -121,6 +122,13 @@ func TestOtherSetsAreRefused(t *testing.T) {
 		"alg HS256 on RSA":   set(with(rsaKey.Public(), map[string]any{"alg": "HS256"})),
 		"a kid of many":      set(with(ed, map[string]any{"kid": strings.Repeat("x", 257)})),
 		"a kid that is none": set(with(ed, map[string]any{"kid": 7})),
+		"an even exponent":   set(with(&rsa.PublicKey{N: rsaKey.N, E: 65538}, nil)),
+		"one that is slow":   set(with(&rsa.PublicKey{N: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), rsaMost), big.NewInt(1)), E: 65537}, nil)), // 4097 bits
+		"a huge exponent":    set(with(rsaKey.Public(), map[string]any{"e": "AQAAAAAAAAAAAAAAAAAAAAE"})),
+		"a short Ed25519":    set(with(ed, map[string]any{"x": "AQ"})), // verifying by it panics
+		"a long Ed25519":     set(with(ed, map[string]any{"x": strings.Repeat("AQ", 32)})),
+		"no Ed25519 at all":  set(with(ed, map[string]any{"x": ""})),
+		"EC at infinity":     set(with(p256.Public(), map[string]any{"x": strings.Repeat("A", 43), "y": strings.Repeat("A", 43)})),
 	} {
 		if keys, problems := Parse(c); len(keys) > 0 || len(problems) == 0 {
 			t.Errorf("%s: %+v, %v", name, keys, problems)
@@ -147,6 +155,9 @@ func FuzzParse(f *testing.F) {
 		for _, k := range keys {
 			if len(k.Algorithms) == 0 || k.Thumbprint == "" || k.Public == nil {
 				t.Errorf("%+v", k)
+			}
+			if ed, is := k.Public.(ed25519.PublicKey); is && len(ed) != ed25519.PublicKeySize {
+				t.Errorf("verifying by %v panics", ed)
 			}
 		}
 	})

@@ -31,6 +31,10 @@ const (
 	// after a day at the latest.
 	clusterLife = 24 * time.Hour
 	idLimit     = 256 // bytes of a jti
+	// remembered is how much longer than it is taken a jti is known: a request that was judged
+	// a moment before may be written a moment after, and the clock of another replica, which
+	// sweeps the store, may be ahead.
+	remembered = 5 * time.Minute
 )
 
 var (
@@ -66,20 +70,20 @@ func (a *Authenticator) byAssertion(ctx context.Context, s *model.Snapshot, now 
 	if !served {
 		application = nobody // the same steps for whoever does not exist
 	}
-	if wrong := a.proves(ctx, application, t, now); wrong != "" {
+	if wrong := a.proves(ctx, Client{organization, application}, t, now); wrong != "" {
 		return Client{}, because(wrong)
 	}
 	if len(application.Proofs.ServiceAccounts) > 0 {
 		return Client{organization, application}, nil // the kubelet hands one token to many requests
 	}
 	if a.Admit != nil {
-		if err := a.Admit(application, now); err != nil {
+		if err := a.Admit(Client{organization, application}, now); err != nil {
 			return Client{}, err
 		}
 	}
 	// The client ID, and not the UID: who is deleted and created again has the same keys.
 	hash := sha256.Sum256([]byte(application.ClientID + "\x00" + t.claims.ID))
-	err := a.Once.UseAssertion(ctx, hash[:], t.claims.Expires.time().Add(leeway))
+	err := a.Once.UseAssertion(ctx, hash[:], t.claims.Expires.time().Add(leeway+remembered))
 	if errors.Is(err, store.ErrConflict) {
 		return Client{}, because("its jti was used before")
 	}
@@ -104,16 +108,16 @@ func (e *unproven) Cause() string { return "client_assertion: " + e.cause }
 // nobody is judged in the place of a client that does not exist. Nothing proves it.
 var nobody = &model.Application{}
 
-// proves says why the assertion does not prove the application, empty if it does: by its own
+// proves says why the assertion does not prove the client, empty if it does: by its own
 // key, or by the cluster's on the token of a ServiceAccount that it lists.
-func (a *Authenticator) proves(ctx context.Context, app *model.Application, t *assertion, now time.Time) string {
-	p := app.Proofs
+func (a *Authenticator) proves(ctx context.Context, of Client, t *assertion, now time.Time) string {
+	app, p := of.Application, of.Application.Proofs
 	if len(p.ServiceAccounts) > 0 {
 		return a.podProves(p, t, now)
 	}
 	keys := p.Keys
 	if p.KeysURI != "" && a.Published != nil {
-		keys = a.Published.Keys(ctx, app, t.kid, now)
+		keys = a.Published.Keys(ctx, of, t.kid, now)
 	}
 	switch {
 	case !a.verified(t, keys):

@@ -37,9 +37,9 @@ type Options struct {
 	DigestKey model.Sensitive
 	// Once remembers assertions that were used, on all replicas.
 	Once Once
-	// Admit refuses an application whose assertions come too often: each leaves a row behind.
+	// Admit refuses a client whose assertions come too often: each leaves a row behind.
 	// Nil admits all.
-	Admit func(app *model.Application, now time.Time) error
+	Admit func(c Client, now time.Time) error
 	// Published finds the keys that applications publish; nil: none are.
 	Published Published
 	// UnknownClusterKey is called when the token of a ServiceAccount is signed by a key that
@@ -55,7 +55,7 @@ type Once interface {
 // Published finds the keys of an application that publishes them, newer ones if none of
 // those that are known has the key ID.
 type Published interface {
-	Keys(ctx context.Context, app *model.Application, kid string, now time.Time) []jwk.Key
+	Keys(ctx context.Context, of Client, kid string, now time.Time) []jwk.Key
 }
 
 // Authenticator checks what clients prove themselves by: secrets, and assertions.

@@ -22,8 +22,13 @@ const (
 	askPause = 30 * time.Second
 	// goodFor is how long the last good ones stand in while there are no newer ones.
 	goodFor = 24 * time.Hour
-	// mostAtOnce bounds how many requests wait for the doors of others.
-	mostAtOnce = 16
+	// mostAtOnce bounds how many requests wait for the doors of others, and mostOfOne those of
+	// one organization: whoever has many slow doors keeps nobody else's keys from being read,
+	// or a key that was withdrawn would go on for a day.
+	mostAtOnce = 32
+	mostOfOne  = 4
+	// mostSets bounds the memory; more applications than that read theirs more often.
+	mostSets = 20_000
 )
 
 // Fetcher gets what is at an https URL, bounded in time and size; see package outbound.
@@ -37,16 +42,15 @@ type KeySets struct {
 	log     *slog.Logger
 
 	mu    sync.Mutex
-	sets  map[place]*keySet
-	busy  int // fetches under way
+	sets  map[string]*keySet // by UID of the application
+	busy  map[string]int     // fetches under way, by ID of the organization
 	swept time.Time
 }
 
-// place is where an application publishes: another URI is another set, and so is that of
-// another application.
-type place struct{ uid, uri string }
-
+// keySet is what one application publishes at one URI; at another one it is another set, in
+// the place of this one.
 type keySet struct {
+	uri        string
 	keys       []jwk.Key
 	read       time.Time // zero: never
 	tried      time.Time
@@ -55,56 +59,77 @@ type keySet struct {
 
 // NewKeySets returns KeySets that nothing is known of yet.
 func NewKeySets(f Fetcher, log *slog.Logger) *KeySets {
-	return &KeySets{fetcher: f, log: log, sets: map[place]*keySet{}}
+	return &KeySets{fetcher: f, log: log, sets: map[string]*keySet{}, busy: map[string]int{}}
 }
 
 // Keys returns those of the application. When they are old, or none has the key ID, one
 // request asks for newer ones and waits; all others go on with what is known.
-func (k *KeySets) Keys(ctx context.Context, app *model.Application, kid string, now time.Time) []jwk.Key {
-	set, ask := k.begin(place{app.UID, app.Proofs.KeysURI}, kid, now)
+func (k *KeySets) Keys(ctx context.Context, of Client, kid string, now time.Time) (keys []jwk.Key) {
+	app, at := of.Application, of.Organization.ID
+	set, known, ask := k.begin(app, at, kid, now)
 	if !ask {
-		return set
+		return known
 	}
+	var fresh []jwk.Key
+	defer func() { keys = k.end(set, at, fresh, now) }() // whatever happens, or nobody asks again
 	// Whoever hangs up does not keep everybody else from newer keys.
 	raw, err := k.fetcher.Get(context.WithoutCancel(ctx), app.Proofs.KeysURI)
-	var keys []jwk.Key
 	if err == nil {
-		keys, err = k.readable(raw)
+		fresh, err = k.readable(raw)
 	}
 	if err != nil {
 		k.log.Warn("the keys that an application publishes could not be read; the last good ones count for a day", "client_id", app.ClientID, "error", err)
 	}
-	return k.end(place{app.UID, app.Proofs.KeysURI}, keys, now)
+	return nil
 }
 
 // begin returns what is known, and whether the caller is to ask for more.
-func (k *KeySets) begin(at place, kid string, now time.Time) (known []jwk.Key, ask bool) {
+func (k *KeySets) begin(app *model.Application, organization, kid string, now time.Time) (set *keySet, known []jwk.Key, ask bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.sweep(now)
-	set := k.sets[at]
-	if set == nil {
-		set = &keySet{}
-		k.sets[at] = set
+	set = k.sets[app.UID]
+	if set == nil || set.uri != app.Proofs.KeysURI {
+		k.makeRoom(app.UID)
+		set = &keySet{uri: app.Proofs.KeysURI}
+		k.sets[app.UID] = set
 	}
 	known = set.usable(now)
 	due := now.Sub(set.read) >= readAgain || kid != "" && !knows(known, kid)
-	if !due || set.beingAsked || now.Sub(set.tried) < askPause || k.busy >= mostAtOnce {
-		return known, false
+	if !due || set.beingAsked || now.Sub(set.tried) < askPause || k.all() >= mostAtOnce || k.busy[organization] >= mostOfOne {
+		return set, known, false
 	}
 	set.beingAsked, set.tried = true, now
-	k.busy++
-	return known, true
+	k.busy[organization]++
+	return set, known, true
 }
 
-// end keeps what came, nil for nothing, and returns what counts now.
-func (k *KeySets) end(at place, keys []jwk.Key, now time.Time) []jwk.Key {
+// all is how many fetches are under way; k.mu is held.
+func (k *KeySets) all() (n int) {
+	for _, of := range k.busy {
+		n += of
+	}
+	return n
+}
+
+// makeRoom forgets any set if there are too many; k.mu is held.
+func (k *KeySets) makeRoom(uid string) {
+	if k.sets[uid] != nil || len(k.sets) < mostSets {
+		return
+	}
+	for other := range k.sets {
+		delete(k.sets, other)
+		return
+	}
+}
+
+// end keeps what came, nil for nothing, and returns what counts now. A set that was
+// forgotten meanwhile, or whose application has moved, counts for this request alone.
+func (k *KeySets) end(set *keySet, organization string, keys []jwk.Key, now time.Time) []jwk.Key {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.busy--
-	set := k.sets[at]
-	if set == nil { // swept meanwhile
-		return keys
+	if k.busy[organization]--; k.busy[organization] <= 0 {
+		delete(k.busy, organization)
 	}
 	set.beingAsked = false
 	if keys != nil {

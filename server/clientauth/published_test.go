@@ -44,8 +44,10 @@ func (h *house) Get(ctx context.Context, _ string) ([]byte, error) {
 	return published(h.keys), nil
 }
 
-func elsewhere(uid string) *model.Application {
-	return &model.Application{UID: uid, ClientID: "acme." + uid, Proofs: model.Proofs{KeysURI: "https://ci.example/jwks"}}
+func elsewhere(uid string) Client { return elsewhereIn("o-"+uid, uid) }
+
+func elsewhereIn(organization, uid string) Client {
+	return Client{&model.Organization{ID: organization}, &model.Application{UID: uid, ClientID: "acme." + uid, Proofs: model.Proofs{KeysURI: "https://ci.example/jwks"}}}
 }
 
 func newKeySets(h *house) (*KeySets, *bytes.Buffer) {
@@ -97,7 +99,7 @@ func TestAnUnknownKeyIsAskedForOnceInAWhile(t *testing.T) {
 	k.Keys(t.Context(), elsewhere("2"), "a", noon.Add(askPause))
 	h.wantAsked(t, "for another application", 3)
 	moved := elsewhere("1")
-	moved.Proofs.KeysURI = "https://ci.example/other"
+	moved.Application.Proofs.KeysURI = "https://ci.example/other"
 	k.Keys(t.Context(), moved, "a", noon.Add(askPause))
 	h.wantAsked(t, "at another place", 4)
 }
@@ -189,6 +191,77 @@ func TestFewRequestsWaitForTheDoorsOfOthers(t *testing.T) {
 	h.wantAsked(t, "at once", mostAtOnce)
 }
 
+// One tenant with many slow doors has its own wait, and nobody else's.
+func TestSlowDoorsOfOneOrganizationKeepNobodyElseOut(t *testing.T) {
+	h := &house{keys: map[string]crypto.Signer{"a": stranger}, hold: make(chan struct{}), begun: make(chan struct{}, mostAtOnce)}
+	k, _ := newKeySets(h)
+	done := make(chan struct{}, mostAtOnce)
+	ask := func(c Client) {
+		k.Keys(t.Context(), c, "a", noon)
+		done <- struct{}{}
+	}
+	for i := range mostAtOnce {
+		go ask(elsewhereIn("hostile", fmt.Sprint(i)))
+	}
+	for range mostAtOnce - mostOfOne {
+		<-done // at once, with what is known
+	}
+	h.wantAsked(t, "by one organization", mostOfOne)
+	go ask(elsewhereIn("another", "x"))
+	for range mostOfOne + 1 {
+		<-h.begun
+	}
+	close(h.hold)
+	for range mostOfOne + 1 {
+		<-done
+	}
+	h.hold = nil
+	if keys := k.Keys(t.Context(), elsewhereIn("hostile", "late"), "a", noon); len(keys) != 1 || len(k.busy) != 0 {
+		t.Errorf("afterwards: %v, under way %v", keys, k.busy)
+	}
+}
+
+// A declaration that changes all the time, and applications that come and go, take a bounded
+// memory; and an application that went back to a place has what is there now.
+func TestKeySetsAreBounded(t *testing.T) {
+	h := &house{keys: map[string]crypto.Signer{"a": stranger}}
+	k, _ := newKeySets(h)
+	for i := range 50 {
+		moving := elsewhere("1")
+		moving.Application.Proofs.KeysURI += fmt.Sprint(i % 2)
+		if keys := k.Keys(t.Context(), moving, "a", noon); len(keys) != 1 {
+			t.Fatalf("at place %d: %v", i, keys)
+		}
+	}
+	h.wantAsked(t, "at every move", 50)
+	if len(k.sets) != 1 {
+		t.Errorf("%d sets of one application are kept", len(k.sets))
+	}
+	for i := range mostSets {
+		k.sets[fmt.Sprint("filler", i)] = &keySet{tried: noon}
+	}
+	k.Keys(t.Context(), elsewhere("2"), "a", noon)
+	if n := len(k.sets); n > mostSets+1 {
+		t.Errorf("%d sets are kept", n)
+	}
+}
+
+// breaking is a door at which the reader itself fails.
+type breaking struct{ house }
+
+func (b *breaking) Get(context.Context, string) ([]byte, error) { panic("broken") }
+
+func TestAFaultWhileKeysAreReadHoldsNoPlace(t *testing.T) {
+	k := NewKeySets(&breaking{}, slog.New(slog.DiscardHandler))
+	func() {
+		defer func() { _ = recover() }()
+		k.Keys(t.Context(), elsewhere("1"), "a", noon)
+	}()
+	if len(k.busy) != 0 || k.sets["1"].beingAsked {
+		t.Errorf("under way: %v", k.busy)
+	}
+}
+
 func TestSetsOfApplicationsThatAreGoneAreForgotten(t *testing.T) {
 	k, _ := newKeySets(&house{keys: map[string]crypto.Signer{"a": stranger}})
 	for i := range 50 {
@@ -207,7 +280,7 @@ func TestAnApplicationChangesItsPublishedKeyByItself(t *testing.T) {
 	h := &house{keys: map[string]crypto.Signer{"ES256": private["ES256"]}}
 	k, _ := newKeySets(h)
 	c.Published = k
-	o := model.Organization{ID: "o", Slug: "acme"}.WithMembers([]*model.Application{elsewhere("1")}, nil)
+	o := model.Organization{ID: "o", Slug: "acme"}.WithMembers([]*model.Application{elsewhere("1").Application}, nil)
 	c.snapshot = model.NewSnapshot("", []*model.Organization{o}, nil, nil)
 	own := claimSet{"iss": "acme.1", "sub": "acme.1"}
 	c.want(t, "its key", "", "", asserted(byKey(good().but(own))))

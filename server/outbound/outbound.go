@@ -104,10 +104,26 @@ func (c *Client) Get(ctx context.Context, from string) ([]byte, error) {
 	return body, nil
 }
 
-// cause is the error without the URL that http.Client repeats, whose query may be private.
+// errNoHTTP is in the place of what the transport says of an answer, which repeats parts of
+// it: they may be another service's words.
+var errNoHTTP = errors.New("what answers there does not speak HTTP as it should, or too much of it")
+
+// cause is the error without the URL that http.Client repeats, whose query may be private,
+// and without anything of an answer: of the network and of TLS alone.
 func cause(err error) error {
 	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
-		return wrapped.Err
+		err = wrapped.Err
 	}
-	return err
+	var (
+		network     net.Error
+		certificate *tls.CertificateVerificationError
+		alert       tls.AlertError
+		noTLS       tls.RecordHeaderError
+	)
+	switch {
+	case errors.Is(err, ErrRefused), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled),
+		errors.As(err, &network), errors.As(err, &certificate), errors.As(err, &alert), errors.As(err, &noTLS):
+		return err
+	}
+	return errNoHTTP
 }

@@ -156,6 +156,7 @@ func TestASlowServerIsGivenUp(t *testing.T) {
 			_, _ = w.Write([]byte("{"))
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler) // to return would end the body, which could still be read as whole
 		},
 	} {
 		s := newHouse(t, h)
@@ -224,5 +225,86 @@ func TestANameThatChangesItsAddressIsRefused(t *testing.T) {
 	}
 	if s.asked.Load() != 1 {
 		t.Errorf("the server was asked %d times", s.asked.Load())
+	}
+}
+
+// A proxy would be dialled in the place of the address that is checked, and it, not this
+// process, would resolve the name.
+func TestNoProxyIsAsked(t *testing.T) {
+	s := newHouse(t, says("hello"))
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	var asked atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusBadGateway)
+	}))
+	t.Cleanup(proxy.Close)
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"} {
+		t.Setenv(name, proxy.URL)
+	}
+	c := New(Options{Allow: networks("127.0.0.1/32"), RootCAs: s.roots, Resolver: nameServer(t, [4]byte{127, 0, 0, 1})})
+	if body, err := c.Get(t.Context(), "https://example.com:"+port+"/"); err != nil || string(body) != "hello" || asked.Load() > 0 {
+		t.Errorf("%q, %v; the proxy was asked %d times", body, err, asked.Load())
+	}
+}
+
+func TestNoPasswordIsSent(t *testing.T) {
+	s := newHouse(t, says("hello"))
+	if _, err := s.client("127.0.0.0/8").Get(t.Context(), strings.Replace(s.URL, "https://", "https://user:pass@", 1)); err == nil || s.asked.Load() > 0 {
+		t.Errorf("%v; the server was asked %d times", err, s.asked.Load())
+	}
+}
+
+// Headers, and what a small answer could grow to, have bounds in either version of HTTP.
+func TestNothingOfAnAnswerIsUnbounded(t *testing.T) {
+	for name, two := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		s := &house{roots: x509.NewCertPool()}
+		s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ProtoMajor == 2 != two {
+				t.Errorf("%s: asked by %s", name, r.Proto)
+			}
+			switch r.URL.Path {
+			case "/header":
+				for i := range 64 {
+					w.Header().Set("X-"+strings.Repeat("x", i), strings.Repeat("x", 1<<10))
+				}
+			case "/zip":
+				w.Header().Set("Content-Encoding", "gzip")
+			}
+			if r.Header.Get("Accept-Encoding") != "" {
+				t.Errorf("%s: a compressed answer is asked for", name)
+			}
+			_, _ = w.Write([]byte("zipped"))
+		}))
+		s.EnableHTTP2 = two
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		s.roots.AddCert(s.Certificate())
+		c := s.client("127.0.0.0/8")
+		if body, err := c.Get(t.Context(), s.URL+"/zip"); err != nil || string(body) != "zipped" {
+			t.Errorf("%s: %q, %v", name, body, err)
+		}
+		if _, err := c.Get(t.Context(), s.URL+"/header"); err == nil {
+			t.Errorf("%s: 64 KiB of headers are read", name)
+		}
+	}
+}
+
+// Whatever answers there, the first line of what it says is nobody's to read.
+func TestAnAnswerThatIsNoHTTPIsNotShown(t *testing.T) {
+	for _, line := range []string{"inner words", "HTTP/1.1 inner words", "HTTP/1.1 200 OK\r\ninner words", "HTTP/1.1 200 OK\r\nTransfer-Encoding: inner", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ninner"} {
+		s := newHouse(t, func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = conn.Write([]byte(line + "\r\n\r\n"))
+			_ = conn.Close()
+		})
+		_, err := s.client("127.0.0.0/8").Get(t.Context(), s.URL)
+		if err == nil || strings.Contains(err.Error(), "inner") || strings.Contains(err.Error(), "words") {
+			t.Errorf("%q: %v", line, err)
+		}
 	}
 }

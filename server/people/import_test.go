@@ -199,11 +199,37 @@ func TestAnImportIsBounded(t *testing.T) {
 // gone is a store that somebody deletes the account from while its hash is computed.
 type gone struct{ accounts }
 
-func (gone) SetPassword(context.Context, string, string, store.Event) error { return store.ErrNotFound }
+func (gone) SetPassword(context.Context, string, string, string, store.Event) error {
+	return store.ErrNotFound
+}
 
 func TestWhoIsDeletedWhileSigningInIsRefused(t *testing.T) {
 	a, _ := imported(t, bcrypted(t, right))
 	if _, err := NewDirectory(gone{a}).SignIn(t.Context(), start, "ann@example.com", right); !errors.Is(err, ErrRefused) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// resetMeanwhile is an account whose password is reset while a sign-in looks at it.
+type resetMeanwhile struct{ accounts }
+
+func (a resetMeanwhile) UserByEmail(ctx context.Context, email string) (store.User, error) {
+	u, err := a.accounts.UserByEmail(ctx, email)
+	after := u
+	after.PasswordHash = "$reset$"
+	a.accounts[email] = after
+	return u, err
+}
+
+// A sign-in that makes an imported hash anew must not bring the old password back.
+func TestAHashMadeAnewUndoesNoReset(t *testing.T) {
+	a, u := ann(t)
+	u.PasswordHash = bcrypted(t, right)
+	a[u.Email] = u
+	if _, err := NewDirectory(resetMeanwhile{a}).SignIn(t.Context(), start, u.Email, right); !errors.Is(err, ErrRefused) {
+		t.Errorf("the password from before the reset: %v", err)
+	}
+	if got := a[u.Email].PasswordHash; got != "$reset$" {
+		t.Errorf("the hash is %s", got)
 	}
 }

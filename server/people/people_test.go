@@ -25,14 +25,15 @@ func (a accounts) UserByEmail(_ context.Context, email string) (store.User, erro
 	return store.User{}, store.ErrNotFound
 }
 
-func (a accounts) SetPassword(_ context.Context, id, hash string, _ store.Event) error {
+func (a accounts) SetPassword(_ context.Context, id, was, hash string, _ store.Event) error {
 	for email, u := range a {
-		if u.ID == id {
+		if u.ID == id && u.PasswordHash == was {
 			u.PasswordHash = hash
 			a[email] = u
+			return nil
 		}
 	}
-	return nil
+	return store.ErrNotFound
 }
 
 func (a accounts) CreateUser(_ context.Context, u store.User, _ store.Event) error {

@@ -34,7 +34,7 @@ func (r *Refusal) Is(target error) bool { return target == ErrRefused }
 // Accounts is what a Directory needs of the store.
 type Accounts interface {
 	UserByEmail(ctx context.Context, email string) (store.User, error)
-	SetPassword(ctx context.Context, userID, hash string, ev store.Event) error
+	SetPassword(ctx context.Context, userID, was, hash string, ev store.Event) error
 }
 
 // Directory signs people in. It is safe for concurrent use.
@@ -88,13 +88,16 @@ func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password s
 	}
 	if !current {
 		ev := store.Event{Time: now, Actor: u.ID, Action: "user.password-rehashed", Target: u.ID, Outcome: "ok"}
-		err := d.accounts.SetPassword(ctx, u.ID, Hash(password), ev)
+		// Not over another one: a password that was reset meanwhile must not come back by it.
+		fresh := Hash(password)
+		err := d.accounts.SetPassword(ctx, u.ID, u.PasswordHash, fresh, ev)
 		if errors.Is(err, store.ErrNotFound) {
-			return store.User{}, &Refusal{u.ID, "account is deleted"} // meanwhile
+			return store.User{}, &Refusal{u.ID, "account or its password is gone"} // meanwhile
 		}
 		if err != nil {
 			return store.User{}, fmt.Errorf("renew password hash: %w", err)
 		}
+		u.PasswordHash = fresh
 	}
 	return u, nil
 }

@@ -70,7 +70,8 @@ func NewManager(db Store, keys *keyring.Keyring, issuer string) (*Manager, error
 	return &Manager{store: db, lookup: keys.LookupKey(), forms: keys.Derive("forms"), secure: u.Scheme == "https"}, nil
 }
 
-// SignIn is what begins a session.
+// SignIn is what begins a session. The password hash of User is what was proven; the
+// session begins only while it is the account's.
 type SignIn struct {
 	User        store.User
 	ProviderUID string
@@ -95,7 +96,7 @@ func (m *Manager) Begin(ctx context.Context, r *http.Request, now time.Time, in 
 	s := store.Session{
 		Hash: m.hash(id), UserID: in.User.ID, ProviderUID: in.ProviderUID,
 		AuthTime: now, CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(Absolute),
-		IP: in.IP, UserAgent: in.UserAgent[:min(len(in.UserAgent), maxUserAgent)],
+		IP: in.IP, UserAgent: in.UserAgent[:min(len(in.UserAgent), maxUserAgent)], Proven: in.User.PasswordHash,
 	}
 	renewed, err := m.replaceOld(ctx, r, s, ev)
 	if err != nil {

@@ -147,7 +147,7 @@ func TestACacheThatMissedChangesForgetsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One change is left, and it is not the next one.
-	if err := w.there.SetPassword(t.Context(), w.grant.UserID, "$new$", storetest.Act("user.password")); err != nil {
+	if err := w.there.SetPassword(t.Context(), w.grant.UserID, "$argon2id$", "$new$", storetest.Act("user.password")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.there.Sweep(t.Context(), storetest.Noon.Add(30*time.Minute)); err != nil {

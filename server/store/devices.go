@@ -21,7 +21,8 @@ const (
 	approveDeviceCode = `UPDATE device_codes
 		SET state = 'approved', user_id = $3, provider_uid = $4, auth_time = $5, amr = $6, granted = $7
 		WHERE hash = $1 AND state = 'pending' AND expires_at > $2
-		AND NOT EXISTS (` + disabledAccount + `$3)`
+		AND NOT EXISTS (` + disabledAccount + `$3)
+		AND ($8 = '' OR EXISTS (SELECT 1 FROM sessions WHERE id = $8 AND user_id = $3 AND expires_at > $2))`
 	denyDeviceCode = `UPDATE device_codes SET state = 'denied'
 		WHERE hash = $1 AND state = 'pending' AND expires_at > $2`
 	consumeDeviceCode = `UPDATE device_codes SET state = 'consumed'
@@ -48,10 +49,11 @@ func (db *DB) DeviceCodeByUserCode(ctx context.Context, userCodeHash []byte) (De
 }
 
 // ApproveDeviceCode moves a pending authorization that has not expired at now to
-// approved; ErrConflict when it is in any other state, or the account is disabled.
+// approved; ErrConflict when it is in any other state, the account is disabled, or the
+// session that approves has ended.
 func (db *DB) ApproveDeviceCode(ctx context.Context, hash []byte, now time.Time, a Approval, ev Event) error {
 	return db.moveDeviceCode(ctx, hash, now, ev, approveDeviceCode, blob(hash), millis(now),
-		a.UserID, a.ProviderUID, millis(a.AuthTime), joined(a.AMR), joined(a.Granted))
+		a.UserID, a.ProviderUID, millis(a.AuthTime), joined(a.AMR), joined(a.Granted), a.SessionID)
 }
 
 // DenyDeviceCode moves a pending authorization that has not expired at now to denied;

@@ -20,8 +20,10 @@ const (
 	selectUsers       = selectUser + ` WHERE u.deleted_at = 0 ORDER BY u.email`
 
 	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1 AND deleted_at = 0`
-	updateName     = `UPDATE users SET name = $2 WHERE id = $1 AND deleted_at = 0`
-	updateDisabled = `UPDATE users SET disabled = $2 WHERE id = $1 AND deleted_at = 0`
+	// Whoever proved a password that is not the account's any more changes nothing by it.
+	replacePassword = updatePassword + ` AND password_hash = $3`
+	updateName      = `UPDATE users SET name = $2 WHERE id = $1 AND deleted_at = 0`
+	updateDisabled  = `UPDATE users SET disabled = $2 WHERE id = $1 AND deleted_at = 0`
 
 	deleteEmailProof = `DELETE FROM email_proofs WHERE address = (SELECT email FROM users WHERE id = $1)`
 	// The row stays, disabled: its ID is never free again (OpenID Connect Core section 2:
@@ -86,9 +88,10 @@ func (db *DB) Users(ctx context.Context) ([]User, error) {
 	return all(ctx, db, scanUser, selectUsers)
 }
 
-// SetPassword replaces the password hash; it does not end sessions.
-func (db *DB) SetPassword(ctx context.Context, userID, hash string, ev Event) error {
-	return db.changeUser(ctx, ev, updatePassword, userID, hash)
+// SetPassword replaces the password hash that was; it does not end sessions. ErrNotFound:
+// the account has another one meanwhile, or is gone.
+func (db *DB) SetPassword(ctx context.Context, userID, was, hash string, ev Event) error {
+	return db.changeUser(ctx, ev, replacePassword, userID, hash, was)
 }
 
 // SetName changes the name that others see.

@@ -15,6 +15,9 @@ const (
 	// The hash in the condition makes it one use: of two posts of a link one finds it.
 	useResetLink = `DELETE FROM reset_links WHERE hash = $1 AND user_id = $2 AND expires_at > $3`
 
+	changePassword = replacePassword + ` AND disabled = 0
+		AND EXISTS (SELECT 1 FROM sessions WHERE id = $4 AND user_id = $1)`
+
 	deleteResetLinksOfUser = `DELETE FROM reset_links WHERE user_id = $1`
 )
 
@@ -46,7 +49,7 @@ func (db *DB) ResetLink(ctx context.Context, hash []byte) (ResetLink, error) {
 
 // UseResetLink sets the password hash by a link, which is gone then, and ends whatever was
 // opened with the old password or by whoever knew it: sessions, grants, approvals that
-// nobody has redeemed. ErrNotFound: the link was used, replaced or is too old at ev.Time,
+// nobody has redeemed, consents that would give another grant without a question. ErrNotFound: the link was used, replaced or is too old at ev.Time,
 // or the account is disabled.
 func (db *DB) UseResetLink(ctx context.Context, l ResetLink, hash string, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
@@ -62,15 +65,20 @@ func (db *DB) UseResetLink(ctx context.Context, l ResetLink, hash string, ev Eve
 		if err := t.endEverythingOf(l.UserID, ev.Time, "password reset"); err != nil {
 			return err
 		}
+		if _, err := t.exec(deleteConsentsOfUser, l.UserID); err != nil {
+			return err
+		}
 		return t.record(ev)
 	})
 }
 
-// ChangePassword sets the password hash in the session that proved the old one. Links that
+// ChangePassword sets the password hash in the session, which has proven s.Proven. Links that
 // would set another one are gone. With endOthers all other sessions of the person end.
+// ErrNotFound: meanwhile the session has ended, the password is another one, or the account
+// is disabled. So a change that was under way when a link was used does not undo that.
 func (db *DB) ChangePassword(ctx context.Context, s Session, hash string, endOthers bool, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
-		if err := t.one(ErrNotFound, updatePassword+` AND disabled = 0`, s.UserID, hash); err != nil {
+		if err := t.one(ErrNotFound, changePassword, s.UserID, hash, s.Proven, s.ID); err != nil {
 			return err
 		}
 		if _, err := t.exec(deleteResetLinksOfUser, s.UserID); err != nil {

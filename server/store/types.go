@@ -40,6 +40,9 @@ type Session struct {
 	ExpiresAt   time.Time // absolute limit
 	IP          string
 	UserAgent   string
+	// Proven is the password hash that the sign-in has proven. It is not kept: a session
+	// begins only while the account has it. Empty: whatever it has.
+	Proven string
 }
 
 // DeviceState is how far a device authorization has come (RFC 8628).
@@ -79,6 +82,9 @@ type Approval struct {
 	AuthTime    time.Time
 	AMR         []string // RFC 8176: "pwd"
 	Granted     []string // scopes granted
+	// SessionID is the session in which it is approved. It is not kept: what follows does not
+	// end with it. Empty: none in particular.
+	SessionID string
 }
 
 // AuthorizationCode is a code of RFC 6749 section 4.1 with what it was given for. The

@@ -80,7 +80,7 @@ func deletedIsNeverUsed(t *testing.T, db *store.DB) {
 	before := events(t, db)
 	wantErr(t, "delete again", db.DeleteUser(t.Context(), u.ID, Act("user.deleted")), store.ErrNotFound)
 	wantErr(t, "enable", db.SetDisabled(t.Context(), u.ID, false, Act("user.enabled")), store.ErrNotFound)
-	wantErr(t, "password", db.SetPassword(t.Context(), u.ID, "$new$", Act("user.password")), store.ErrNotFound)
+	wantErr(t, "password", db.SetPassword(t.Context(), u.ID, u.PasswordHash, "$new$", Act("user.password")), store.ErrNotFound)
 	wantErr(t, "session", db.CreateSession(t.Context(), SessionOf(u), Act("session.created")), store.ErrConflict)
 	wantErr(t, "the same ID", db.CreateUser(t.Context(), account(u.ID, "other@example.com"), Act("user.created")), store.ErrConflict)
 	d := Pending()
@@ -143,4 +143,48 @@ func sessionsOfAPerson(t *testing.T, db *store.DB) {
 	same(t, "events", events(t, db)-before, 4)
 	_, err = db.Session(ctx, foreign.Hash)
 	must(t, err)
+}
+
+// A sign-in and a change that proved the old password before it was reset, and are written
+// after: whoever the reset was to put out would be in again.
+func underWayAtAReset(t *testing.T, db *store.DB) {
+	ctx, u, later := t.Context(), Person(t, db), Noon.Add(time.Minute)
+	open, begun := SessionOf(u), SessionOf(u)
+	open.Proven, begun.Proven = u.PasswordHash, u.PasswordHash
+	must(t, db.CreateSession(ctx, open, Act("session.started")))
+	consented(t, db, open, ConsentOf(CodeOf(open)))
+	link := store.ResetLink{Hash: []byte("link"), UserID: u.ID, CreatedAt: Noon, ExpiresAt: later.Add(time.Hour)}
+	must(t, db.CreateResetLink(ctx, link, Act("user.reset-link-created")))
+	must(t, db.UseResetLink(ctx, link, "$reset$", Act("user.password-reset")))
+	left, err := db.ConsentsOf(ctx, u.ID)
+	must(t, err)
+	same(t, "consents after the reset", len(left), 0)
+	device, approval := Pending(), ApprovalOf(u)
+	approval.SessionID = open.ID
+	must(t, db.CreateDeviceCode(ctx, device))
+	before := events(t, db)
+	wantErr(t, "an approval in the session before", db.ApproveDeviceCode(ctx, device.Hash, Noon, approval, Act("device.approved")), store.ErrConflict)
+	wantErr(t, "a change in the session before", db.ChangePassword(ctx, open, "$thief$", false, Act("user.password-changed")), store.ErrNotFound)
+	wantErr(t, "a sign-in", db.CreateSession(ctx, begun, Act("session.started")), store.ErrConflict)
+	wantErr(t, "a hash made anew", db.SetPassword(ctx, u.ID, u.PasswordHash, "$thief$", Act("user.password-rehashed")), store.ErrNotFound)
+
+	begun.Proven = "$reset$"
+	must(t, db.CreateSession(ctx, begun, Act("session.started")))
+	renewed := begun
+	renewed.Hash, renewed.Proven = []byte("renewed"), u.PasswordHash
+	wantErr(t, "a sign-in again", db.RenewSession(ctx, begun.Hash, renewed, Act("session.renewed")), store.ErrNotFound)
+	stale := begun
+	stale.Proven = u.PasswordHash
+	wantErr(t, "a change by the old password in a new session", db.ChangePassword(ctx, stale, "$thief$", false, Act("user.password-changed")), store.ErrNotFound)
+	same(t, "events of refused acts", events(t, db)-before, 1)
+	got, err := db.User(ctx, u.ID)
+	must(t, err)
+	same(t, "the password hash", got.PasswordHash, "$reset$")
+	approval.SessionID = begun.ID
+	must(t, db.ApproveDeviceCode(ctx, device.Hash, Noon, approval, Act("device.approved")))
+	must(t, db.ChangePassword(ctx, begun, "$next$", false, Act("user.password-changed")))
+	begun.Proven = "$next$"
+	_, err = db.EndSessionsOf(ctx, u.ID, begun.ID, Act("session.ended"))
+	must(t, err)
+	wantErr(t, "a change in a session that has ended", db.ChangePassword(ctx, begun, "$thief$", false, Act("user.password-changed")), store.ErrNotFound)
 }

@@ -16,7 +16,7 @@ func endedContext(t *testing.T, db *store.DB) {
 	_, err := db.User(ctx, u.ID)
 	wantErr(t, "a read", err, store.ErrUnavailable)
 	wantErr(t, "a read says why", err, context.Canceled)
-	err = db.SetPassword(ctx, u.ID, "$new$", Act("user.password"))
+	err = db.SetPassword(ctx, u.ID, u.PasswordHash, "$new$", Act("user.password"))
 	wantErr(t, "a write", err, store.ErrUnavailable)
 	got, err := db.User(t.Context(), u.ID)
 	must(t, err)

@@ -41,7 +41,7 @@ func addressIsUnique(t *testing.T, db *store.DB) {
 }
 
 func unknownAccount(t *testing.T, db *store.DB) {
-	wantErr(t, "password", db.SetPassword(t.Context(), "usr_x", "h", Act("user.password")), store.ErrNotFound)
+	wantErr(t, "password", db.SetPassword(t.Context(), "usr_x", "h", "h", Act("user.password")), store.ErrNotFound)
 	wantErr(t, "disable", db.SetDisabled(t.Context(), "usr_x", true, Act("user.disabled")), store.ErrNotFound)
 }
 
@@ -49,7 +49,7 @@ func passwordIsReplaced(t *testing.T, db *store.DB) {
 	u := Person(t, db)
 	s := SessionOf(u)
 	must(t, db.CreateSession(t.Context(), s, Act("session.created")))
-	must(t, db.SetPassword(t.Context(), u.ID, "$new$", Act("user.password")))
+	must(t, db.SetPassword(t.Context(), u.ID, u.PasswordHash, "$new$", Act("user.password")))
 	got, err := db.User(t.Context(), u.ID)
 	must(t, err)
 	if got.PasswordHash != "$new$" {

@@ -22,6 +22,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"AnAccountIsFoundByIDAndAddress", accountIsFound},
 		{"AnAddressBelongsToOneAccount", addressIsUnique},
+		{"WhatWasUnderWayAtAResetDoesNotUndoIt", underWayAtAReset},
 		{"ChangingAnUnknownAccountIsNotFound", unknownAccount},
 		{"APasswordIsReplaced", passwordIsReplaced},
 		{"DisablingEndsSessionsGrantsAndApprovals", disablingEndsEverything},
