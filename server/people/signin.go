@@ -88,7 +88,8 @@ func (d *Directory) SignIn(ctx context.Context, now time.Time, email, password s
 	}
 	if !current {
 		ev := store.Event{Time: now, Actor: u.ID, Action: "user.password-rehashed", Target: u.ID, Outcome: "ok"}
-		err := d.accounts.SetPassword(ctx, u.ID, Hash(password), ev)
+		u.PasswordHash = Hash(password)
+		err := d.accounts.SetPassword(ctx, u.ID, u.PasswordHash, ev)
 		if errors.Is(err, store.ErrNotFound) {
 			return store.User{}, &Refusal{u.ID, "account is deleted"} // meanwhile
 		}

@@ -7,17 +7,18 @@ import (
 
 const (
 	insertSession = `INSERT INTO sessions
-		(hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
-		WHERE NOT EXISTS (` + disabledAccount + `$3)`
+		(hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent, amr)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+		WHERE NOT EXISTS (` + disabledAccount + `$3) AND ($12 = 1 OR NOT EXISTS (` + factorOf + `$3))`
 
-	selectSessions = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent
+	selectSessions = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent, amr
 		FROM sessions`
 	selectSession        = selectSessions + ` WHERE hash = $1`
 	selectSessionsOfUser = selectSessions + ` WHERE user_id = $1 ORDER BY last_used_at DESC, id`
 
 	renewSession = `UPDATE sessions SET hash = $2, provider_uid = $3, auth_time = $4, last_used_at = $5, expires_at = $6,
-		ip = $7, user_agent = $8 WHERE hash = $1 AND id = $9 AND user_id = $10 AND NOT EXISTS (` + disabledAccount + `$10)`
+		ip = $7, user_agent = $8, amr = $11 WHERE hash = $1 AND id = $9 AND user_id = $10 AND NOT EXISTS (` + disabledAccount + `$10)
+		AND ($12 = 1 OR NOT EXISTS (` + factorOf + `$10))`
 
 	touchSession  = `UPDATE sessions SET last_used_at = $2 WHERE hash = $1`
 	deleteSession = `DELETE FROM sessions WHERE hash = $1 RETURNING id`
@@ -29,12 +30,13 @@ const (
 		WHERE session_id = $1 AND session_id <> '' AND revoked_at = 0 RETURNING id`
 )
 
-// CreateSession adds a session. ErrConflict: its identifier is taken, or the person's
-// account is disabled.
+// CreateSession adds a session. ErrConflict: its identifier is taken, the person's account
+// is disabled, or it has a second factor and the session was begun without: whatever a
+// caller forgets, and whatever was enrolled while somebody signed in.
 func (db *DB) CreateSession(ctx context.Context, s Session, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
 		err := t.one(ErrConflict, insertSession, blob(s.Hash), s.ID, s.UserID, s.ProviderUID, millis(s.AuthTime),
-			millis(s.CreatedAt), millis(s.LastUsedAt), millis(s.ExpiresAt), s.IP, s.UserAgent)
+			millis(s.CreatedAt), millis(s.LastUsedAt), millis(s.ExpiresAt), s.IP, s.UserAgent, joined(s.AMR), number(s.MultiFactor()))
 		if err != nil {
 			return err
 		}
@@ -44,12 +46,12 @@ func (db *DB) CreateSession(ctx context.Context, s Session, ev Event) error {
 
 // RenewSession puts a new sign-in of the same person in the place of the session with the
 // old hash: it has a new identifier, and everything that is bound to it goes on.
-// ErrNotFound: it has ended, is another's, or the account is disabled. ErrConflict: the
-// identifier is taken.
+// ErrNotFound: it has ended, is another's, the account is disabled, or has a second factor
+// and the sign-in was without. ErrConflict: the identifier is taken.
 func (db *DB) RenewSession(ctx context.Context, old []byte, s Session, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
 		err := t.one(ErrNotFound, renewSession, blob(old), blob(s.Hash), s.ProviderUID, millis(s.AuthTime), millis(s.LastUsedAt),
-			millis(s.ExpiresAt), s.IP, s.UserAgent, s.ID, s.UserID)
+			millis(s.ExpiresAt), s.IP, s.UserAgent, s.ID, s.UserID, joined(s.AMR), number(s.MultiFactor()))
 		if err != nil {
 			return err
 		}
@@ -140,8 +142,10 @@ func (t *tx) sessionEnded(id string, ev Event) error {
 
 func scanSession(s scanner) (found Session, err error) {
 	var auth, created, used, expires int64
+	var amr string
 	err = s.Scan(&found.Hash, &found.ID, &found.UserID, &found.ProviderUID, &auth, &created, &used, &expires,
-		&found.IP, &found.UserAgent)
+		&found.IP, &found.UserAgent, &amr)
+	found.AMR = words(amr)
 	found.AuthTime, found.CreatedAt = moment(auth), moment(created)
 	found.LastUsedAt, found.ExpiresAt = moment(used), moment(expires)
 	return found, err
