@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/factors"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
@@ -122,7 +123,7 @@ func withSecond(amr []string) []string {
 // the account, its password, its factor, the provider.
 func (s *Server) pending(r *request, sealed string) (*sessions.SignIn, error) {
 	var p pendingSignIn
-	if !s.sealed.Open(secondForm, sealed, &p) || r.now.Sub(p.At) >= pendingFor || !r.Alive(p.Provider, p.At) {
+	if !s.sealed.Open(secondForm, sealed, &p) || r.now.Sub(p.At) >= pendingFor || !r.stillServed(p.Provider, p.At) {
 		return nil, nil
 	}
 	u, err := s.Store.User(r.Context(), p.User)
@@ -136,6 +137,16 @@ func (s *Server) pending(r *request, sealed string) (*sessions.SignIn, error) {
 		return nil, nil
 	}
 	return &sessions.SignIn{User: u, ProviderUID: p.Provider, AMR: p.AMR}, nil
+}
+
+// stillServed reports whether a provider is one that people sign in by, and was all the time
+// since then.
+func (r *request) stillServed(uid string, since time.Time) bool {
+	served := slices.ContainsFunc(r.Snapshot.Providers, func(p *model.Provider) bool { return p.UID == uid })
+	for o := range r.Organizations() {
+		served = served || o.Counts(uid)
+	}
+	return served && r.Alive(uid, since)
 }
 
 const wrongCode = "This code does not fit, or was used before. Wait for the next one that the app shows, and check the clock of the device."
