@@ -16,6 +16,7 @@ ETCD_VERSION       := $(call version,etcd,go.etcd.io/etcd/server/v3)
 CONTROLLER_GEN     := $(BIN)/controller-gen-$(call version,controller-gen,sigs.k8s.io/controller-tools)
 GOLANGCI_LINT      := $(BIN)/golangci-lint-$(call version,lint,github.com/golangci/golangci-lint/v2)
 KUBERNETES         := $(BIN)/kubernetes-$(KUBERNETES_VERSION)
+KUBERNETES_PARTS   := $(addprefix $(KUBERNETES)/,kube-apiserver kube-controller-manager kubectl)
 ETCD               := $(KUBERNETES)/etcd-$(ETCD_VERSION)
 HELM_DOCS          := $(BIN)/helm-docs-$(call version,helm-docs,github.com/norwoodj/helm-docs)
 HELM               := $(BIN)/helm-$(call version,helm,helm.sh/helm/v4)
@@ -78,6 +79,7 @@ test: envtest helm programs ## Run every test; builds or installs what they need
 	GATEHOUSE_LEAKS=$$leaks go test -timeout 20m ./... 2>&1 | tee $$leaks/emitted-go-test; \
 	go run ./hack/leaks $$leaks
 	cd test/kstatus && go test -timeout 20m ./...
+	cd test/sarif && go test -timeout 5m ./...
 	cd test/interop/zitadel && go test -timeout 5m ./...
 	@$(MAKE) --no-print-directory race fuzz
 
@@ -115,16 +117,17 @@ generate: $(CONTROLLER_GEN) $(HELM_DOCS) ## Regenerate deep copies, CRDs and RBA
 	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd
 	@$(CONTROLLER_GEN) rbac:roleName=gatehouse paths=./controllers/... output:rbac:dir=config/rbac
-	@rm -rf charts/gatehouse/files && mkdir -p charts/gatehouse/files/crd charts/gatehouse/files/rbac
+	@rm -rf charts/gatehouse/files && mkdir -p charts/gatehouse/files/crd charts/gatehouse/files/rbac charts/gatehouse/files/admission
 	@cp config/crd/auth.gatehouse.dev_*.yaml charts/gatehouse/files/crd
 	@cp config/rbac/*role.yaml charts/gatehouse/files/rbac
+	@cp config/admission/protect_*.yaml charts/gatehouse/files/admission
 	@$(HELM_DOCS) --chart-search-root charts --sort-values-order file --log-level warning
 
 .PHONY: tools
 tools: envtest helm programs $(CONTROLLER_GEN) $(HELM_DOCS) $(GOLANGCI_LINT) ## Build or install everything that the other targets need.
 
 .PHONY: envtest
-envtest: $(KUBERNETES)/kube-apiserver $(ETCD) ## Build kube-apiserver, kubectl and etcd for the tests.
+envtest: $(KUBERNETES_PARTS) $(ETCD) ## Build kube-apiserver, kube-controller-manager, kubectl and etcd for the tests.
 
 .PHONY: helm
 helm: $(HELM) $(HELM_3) ## Build both living versions of Helm for the tests.
@@ -147,13 +150,12 @@ help: ## List the targets.
 # leaves nothing that looks finished. Its version is in its path: it is never out of date.
 
 K8S_X := k8s.io/component-base/version
-$(KUBERNETES)/kube-apiserver:
-	@echo 'building kube-apiserver and kubectl $(KUBERNETES_VERSION): some minutes, once'
-	@mkdir -p $(KUBERNETES)/.new
+$(KUBERNETES_PARTS): $(KUBERNETES)/%:
+	@echo 'building $* $(KUBERNETES_VERSION): some minutes, once'
+	@mkdir -p $(KUBERNETES)
 	@cd hack/tools/kubernetes && CGO_ENABLED=0 go build -trimpath \
 	  -ldflags '-s -w -X $(K8S_X).gitVersion=$(KUBERNETES_VERSION) -X $(K8S_X).gitMajor=1 -X $(K8S_X).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))' \
-	  -o $(KUBERNETES)/.new/ k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl
-	@mv $(KUBERNETES)/.new/kubectl $(KUBERNETES)/.new/kube-apiserver $(KUBERNETES)/ && touch $(KUBERNETES)/kube-apiserver
+	  -o $@.new k8s.io/kubernetes/cmd/$* && mv $@.new $@ && touch $@
 
 $(ETCD):
 	@echo 'building etcd $(ETCD_VERSION), once'

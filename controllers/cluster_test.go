@@ -17,6 +17,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -43,6 +44,9 @@ const (
 // starts its own Cluster and removes what it declared.
 var kube *localkube.Cluster
 
+// audit is kube's audit log.
+var audit *localkube.Audit
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code, err := withKube(m.Run)
@@ -58,7 +62,15 @@ func withKube(run func() int) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	if kube, err = localkube.Start("", definitions); err != nil {
+	dir, err := os.MkdirTemp("", "gatehouse-controllers-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if audit, err = localkube.NewAudit(dir); err != nil {
+		return 1, err
+	}
+	if kube, err = localkube.Start("", definitions, audit.Option()); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, kube.Stop()) }()
@@ -141,8 +153,16 @@ type bench struct {
 
 func newBench(t *testing.T, k *localkube.Cluster) *bench {
 	t.Helper()
+	b := newGuest(t, k)
+	t.Cleanup(b.removeAll)
+	return b
+}
+
+// newGuest is a bench in a cluster that ends with the test: it leaves everything as it is.
+func newGuest(t *testing.T, k *localkube.Cluster) *bench {
+	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, apiextensionsv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -151,9 +171,7 @@ func newBench(t *testing.T, k *localkube.Cluster) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{Client: c, t: t, kube: k}
-	t.Cleanup(b.removeAll)
-	return b
+	return &bench{Client: c, t: t, kube: k}
 }
 
 func (b *bench) publish(_ context.Context, s *model.Snapshot) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -34,17 +35,20 @@ const (
 // credentialsWriter is the only writer of Secrets. It knows at all times what every
 // application wants; while this replica leads it takes the next step for each.
 type credentialsWriter struct {
-	client client.Client // reads from the watch cache alone
-	world  *world
-	keeper *output.Keeper
-	events events.EventRecorder
-	clock  clock.WithTicker
-	log    logr.Logger
+	client       client.Client // reads from the watch cache alone
+	world        *world
+	installation string
+	keeper       *output.Keeper
+	events       events.EventRecorder
+	clock        clock.WithTicker
+	log          logr.Logger
+	work         worklist
 
-	mu     sync.Mutex
-	wanted map[model.ObjectID]wanted
-	made   map[types.NamespacedName]time.Time // Secrets that were made, and when
-	queue  workqueue.TypedRateLimitingInterface[model.ObjectID]
+	mu       sync.Mutex
+	judged   []*compile.Report // what is wanted follows from
+	wanted   map[model.ObjectID]wanted
+	cleaning map[model.ObjectID]bool            // who has Secrets that are to go
+	made     map[types.NamespacedName]time.Time // Secrets that were made, and when
 }
 
 // wanted is the last word on one application.
@@ -56,9 +60,10 @@ type wanted struct {
 
 func newCredentialsWriter(c client.Client, w *world, recorder events.EventRecorder, o Options) *credentialsWriter {
 	return &credentialsWriter{
-		client: c, world: w, keeper: output.NewKeeper(rand.Reader, o.DigestKey), events: recorder,
-		clock: o.Clock, log: o.Log.WithName("credentials"),
-		wanted: map[model.ObjectID]wanted{}, made: map[types.NamespacedName]time.Time{},
+		client: c, world: w, installation: o.Installation,
+		keeper: output.NewKeeper(rand.Reader, o.DigestKey), events: recorder, clock: o.Clock, log: o.Log.WithName("credentials"),
+		work:   worklist{clock: o.Clock, workers: credentialsWorkers, soonest: time.Second, latest: 5 * time.Minute},
+		wanted: map[model.ObjectID]wanted{}, cleaning: map[model.ObjectID]bool{}, made: map[types.NamespacedName]time.Time{},
 	}
 }
 
@@ -72,25 +77,48 @@ func (c *credentialsWriter) replace(result compile.Result, outputs []compile.Out
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	next := map[model.ObjectID]wanted{}
-	for _, r := range result.Reports {
+	changes(c.judged, result.Reports, c.forget, func(r *compile.Report) {
 		if r.Output == nil {
-			continue
+			c.forget(r)
+			return
 		}
 		known, judged := c.wanted[r.Object]
-		w := wanted{report: r, stale: output.Stale(r, owned[r.Object.UID])}
-		w.lost = r.Output.Version == "" && !r.Output.Foreign && c.hadSecret(r, known, judged)
-		next[r.Object] = w
-		if c.queue != nil && (known.report != r || len(w.stale) > 0) {
-			c.queue.Add(r.Object)
+		w := wanted{report: r, lost: r.Output.Version == "" && !r.Output.Foreign && c.hadSecret(r, known, judged)}
+		c.wanted[r.Object] = w
+		c.work.add(r.Object)
+	})
+	c.judged = result.Reports
+	c.replaceStale(owned)
+}
+
+// forget drops an application that wants nothing any more; c.mu is held.
+func (c *credentialsWriter) forget(r *compile.Report) {
+	if _, exists := c.wanted[r.Object]; exists {
+		delete(c.wanted, r.Object)
+		c.keeper.Forget(r.Object.UID)
+	}
+}
+
+// replaceStale notes which Secrets are to go, of those that each application owns by its
+// UID; c.mu is held.
+func (c *credentialsWriter) replaceStale(owned map[string][]compile.Output) {
+	for id := range c.cleaning {
+		if w, exists := c.wanted[id]; exists {
+			w.stale = nil
+			c.wanted[id] = w
 		}
 	}
-	for id := range c.wanted {
-		if _, exists := next[id]; !exists {
-			c.keeper.Forget(id.UID)
+	clear(c.cleaning)
+	for _, r := range c.judged {
+		stale := output.Stale(r, owned[r.Object.UID])
+		if len(stale) == 0 {
+			continue
 		}
+		w := c.wanted[r.Object]
+		w.stale = stale
+		c.wanted[r.Object], c.cleaning[r.Object] = w, true
+		c.work.add(r.Object)
 	}
-	c.wanted = next
 }
 
 // hadSecret reports whether the Secret that an application lacks was there before: as it was
@@ -105,65 +133,50 @@ func (c *credentialsWriter) hadSecret(r *compile.Report, known wanted, judged bo
 }
 
 // lead writes until ctx ends.
-func (c *credentialsWriter) lead(ctx context.Context) {
-	q := c.open()
-	var workers sync.WaitGroup
-	for range credentialsWorkers {
-		workers.Go(func() {
-			for c.next(ctx, q) {
-			}
-		})
-	}
-	<-ctx.Done()
-	c.mu.Lock()
-	c.queue = nil
-	c.mu.Unlock()
-	q.ShutDown()
-	workers.Wait()
-}
+func (c *credentialsWriter) lead(ctx context.Context) { c.work.lead(ctx, c.everything, c.next) }
 
-// open makes the queue, with everything in it: another leader may have left it undone.
-func (c *credentialsWriter) open() workqueue.TypedRateLimitingInterface[model.ObjectID] {
+func (c *credentialsWriter) everything() []model.ObjectID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queue = workqueue.NewTypedRateLimitingQueueWithConfig(
-		workqueue.NewTypedItemExponentialFailureRateLimiter[model.ObjectID](time.Second, 5*time.Minute),
-		workqueue.TypedRateLimitingQueueConfig[model.ObjectID]{Clock: c.clock})
-	for id := range c.wanted {
-		c.queue.Add(id)
-	}
-	return c.queue
+	return slices.Collect(maps.Keys(c.wanted))
 }
 
-// next works off one application; it is false once the queue has shut down.
-func (c *credentialsWriter) next(ctx context.Context, q workqueue.TypedRateLimitingInterface[model.ObjectID]) bool {
-	id, down := q.Get()
-	if down {
-		return false
-	}
-	defer q.Done(id)
+// next works off one application, and returns after which time to look again.
+func (c *credentialsWriter) next(ctx context.Context, id model.ObjectID) (time.Duration, error) {
 	c.mu.Lock()
 	w, exists := c.wanted[id]
 	c.mu.Unlock()
-	if !exists {
-		q.Forget(id)
-		return true
+	if !exists || !c.claimed(id) {
+		return 0, nil
 	}
 	again, err := c.write(ctx, id, w)
 	switch {
-	case ctx.Err() != nil:
-	case apierrors.IsAlreadyExists(err): // its status says so; somebody may take it away
-		q.AddRateLimited(id)
+	case ctx.Err() != nil, apierrors.IsAlreadyExists(err): // its status says so; somebody may take it away
+		return 0, err
 	case err != nil:
 		c.log.Error(err, "write client secret", "namespace", id.Namespace, "name", id.Name)
-		q.AddRateLimited(id)
-	default:
-		q.Forget(id)
-		if !again.IsZero() {
-			q.AddAfter(id, max(again.Sub(c.clock.Now()), time.Millisecond))
-		}
+		return 0, err
+	case again.IsZero():
+		return 0, nil
 	}
-	return true
+	return max(again.Sub(c.clock.Now()), time.Millisecond), nil
+}
+
+// wake looks at one application again: it changed in something that is not its declaration.
+func (c *credentialsWriter) wake(id model.ObjectID) {
+	c.mu.Lock()
+	_, exists := c.wanted[id]
+	c.mu.Unlock()
+	if exists {
+		c.work.add(id)
+	}
+}
+
+// claimed reports whether an application is this installation's beyond doubt: until its
+// status says so another one may make it its own, and two would write one Secret.
+func (c *credentialsWriter) claimed(id model.ObjectID) bool {
+	stored, _ := c.world.status(id)
+	return stored.owner == c.installation
 }
 
 // write takes the next step for one application, and returns when to look again. A Secret
@@ -189,6 +202,8 @@ func (c *credentialsWriter) write(ctx context.Context, id model.ObjectID, w want
 		r = &free
 	} else if there != nil {
 		c.seen(name)
+	} else if until := c.onItsWay(name); c.clock.Now().Before(until) {
+		return until, nil
 	}
 	step, err := c.keeper.Next(r, there, c.clock.Now())
 	if err != nil || step.Secret == nil {
@@ -216,6 +231,17 @@ func (c *credentialsWriter) seen(name types.NamespacedName) {
 	delete(c.made, name)
 }
 
+// onItsWay is until when a Secret that was just made may not have been seen yet; its own event
+// comes sooner. Zero: none was made.
+func (c *credentialsWriter) onItsWay(name types.NamespacedName) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, made := c.made[name]; made {
+		return at.Add(ownWrite)
+	}
+	return time.Time{}
+}
+
 // find reads a Secret from the watch cache, which has no Secret without our label.
 func (c *credentialsWriter) find(ctx context.Context, name types.NamespacedName) (*corev1.Secret, error) {
 	s := &corev1.Secret{}
@@ -231,18 +257,12 @@ func (c *credentialsWriter) find(ctx context.Context, name types.NamespacedName)
 	return s, nil
 }
 
-// create makes a Secret. One that is there already is somebody else's, and stays as it is;
-// unless it is our own of a moment ago, which has not been seen yet.
+// create makes a Secret. One that is there already is somebody else's, and stays as it is.
 func (c *credentialsWriter) create(ctx context.Context, id model.ObjectID, step output.Step, lost bool) (time.Time, error) {
 	name := client.ObjectKeyFromObject(step.Secret)
 	now := c.clock.Now()
-	c.mu.Lock()
-	made, ours := c.made[name]
-	c.mu.Unlock()
 	err := c.client.Create(ctx, step.Secret)
 	switch {
-	case apierrors.IsAlreadyExists(err) && ours && now.Before(made.Add(ownWrite)):
-		return now.Add(time.Second), nil
 	case apierrors.IsAlreadyExists(err):
 		c.world.refuse(name, true)
 		return time.Time{}, err
@@ -264,7 +284,7 @@ func (c *credentialsWriter) create(ctx context.Context, id model.ObjectID, step 
 	}
 	c.mu.Unlock()
 	c.world.refuse(name, false)
-	if lost {
+	if lost && step.Change == output.Created {
 		step.Change = output.Replaced
 	}
 	c.tell(id, step.Change, name)

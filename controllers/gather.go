@@ -28,7 +28,11 @@ import (
 // and read-only. It is whole before the first Reconcile: the publisher starts only after
 // every source has delivered its first list, so what is not in it does not exist.
 type world struct {
-	mu            sync.RWMutex
+	installation string
+
+	mu sync.RWMutex
+	// joined are the namespaces that were read to the end; nil: all are.
+	joined        map[string]bool
 	organizations kept[*v1alpha1.Organization]
 	applications  kept[*v1alpha1.ApiApplication]
 	roles         kept[*v1alpha1.Role]
@@ -36,9 +40,13 @@ type world struct {
 	secrets       kept[secretFact]
 	namespaces    kept[compile.Namespace]
 	statuses      map[model.ObjectID]storedStatus
+	// notOurs are the objects whose status does not name this installation as their owner,
+	// with whom it names: in a settled world those of others alone.
+	notOurs map[model.ObjectID]string
 	// refused are Secrets that cannot be seen, as the API server said when one of their name
 	// was to be made.
 	refused map[types.NamespacedName]bool
+	adopted *adopted
 	queue   queue // the publisher's, once it runs
 }
 
@@ -55,10 +63,12 @@ type kept[T any] map[types.NamespacedName]T
 type storedStatus struct {
 	objectStatus
 	version string // of the object
+	owner   string // the installation that it names
 }
 
-func newWorld() *world {
-	return &world{
+func newWorld(o Options) *world {
+	w := &world{
+		installation:  o.Installation,
 		organizations: kept[*v1alpha1.Organization]{},
 		applications:  kept[*v1alpha1.ApiApplication]{},
 		roles:         kept[*v1alpha1.Role]{},
@@ -66,38 +76,71 @@ func newWorld() *world {
 		secrets:       kept[secretFact]{},
 		namespaces:    kept[compile.Namespace]{},
 		statuses:      map[model.ObjectID]storedStatus{},
+		notOurs:       map[model.ObjectID]string{},
 		refused:       map[types.NamespacedName]bool{},
 	}
+	if len(o.Namespaces) > 0 {
+		w.joined = map[string]bool{}
+	}
+	return w
 }
 
-// gather returns everything that Compile looks at, as of now.
-func (w *world) gather(o Options) compile.Input {
+// whole reports whether everything in a namespace was read. Of one that is being read for
+// the first time nothing is known yet: half of it could be a grant without its limit.
+func (w *world) whole(namespace string) bool { return w.joined == nil || w.joined[namespace] }
+
+// gather returns everything that Compile looks at, as of now, and what is left out because
+// it is another installation's. It decides nothing about a declaration, only which ones
+// there are for this installation (docs/decisions/0013).
+func (w *world) gather(o Options) (compile.Input, []foreigner) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
+	var foreign []foreigner
 	in := compile.Input{
-		Organizations:   slices.Collect(maps.Values(w.organizations)),
-		Applications:    slices.Collect(maps.Values(w.applications)),
-		Roles:           slices.Collect(maps.Values(w.roles)),
-		Providers:       slices.Collect(maps.Values(w.providers)),
+		Organizations:   ours(w, w.organizations, kindOrganization, &foreign),
+		Applications:    ours(w, w.applications, kindApplication, &foreign),
+		Roles:           ours(w, w.roles, kindRole, &foreign),
+		Providers:       ours(w, w.providers, kindProvider, &foreign),
 		Namespaces:      slices.Collect(maps.Values(w.namespaces)),
 		SystemNamespace: o.SystemNamespace,
 		Issuer:          o.Issuer,
 		Dev:             o.Dev,
 		DigestKey:       o.DigestKey,
+		Adopted:         w.adopted.read(),
 	}
-	for _, s := range w.secrets {
-		if s.input != nil {
+	for _, name := range o.Namespaces {
+		if !w.whole(name) {
+			in.Unread = append(in.Unread, name)
+		}
+	}
+	// The name of the keyring is taken, also while it is missing, and no label makes it more.
+	keys := types.NamespacedName{Namespace: o.SystemNamespace, Name: KeyringName}
+	in.Outputs = append(in.Outputs, compile.Output{Namespace: keys.Namespace, Name: keys.Name, Version: "keyring"})
+	for name, s := range w.secrets {
+		switch {
+		case name == keys, !w.whole(name.Namespace):
+		case s.input != nil:
 			in.Secrets = append(in.Secrets, *s.input)
-		} else {
+		default:
 			in.Outputs = append(in.Outputs, *s.output)
 		}
 	}
 	for name := range w.refused {
-		if _, seen := w.secrets[name]; !seen {
+		if _, seen := w.secrets[name]; !seen && name != keys {
 			in.Outputs = append(in.Outputs, compile.Output{Namespace: name.Namespace, Name: name.Name, Version: "refused"})
 		}
 	}
-	return in
+	return in, foreign
+}
+
+// again has everything judged again, once anything is.
+func (w *world) again() {
+	w.mu.RLock()
+	q := w.queue
+	w.mu.RUnlock()
+	if q != nil {
+		q.Add(theKey)
+	}
 }
 
 // refuse remembers that a Secret of the name is there that cannot be seen, or that there is
@@ -152,15 +195,13 @@ const (
 // theKey is the only key of the publisher's queue: whatever changes, the whole is judged.
 var theKey = reconcile.Request{NamespacedName: types.NamespacedName{Name: "declarations"}}
 
-type (
-	queue  = workqueue.TypedRateLimitingInterface[reconcile.Request]
-	origin = source.TypedSource[reconcile.Request]
-)
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// sources feed the world. A change that Compile can see enqueues theKey; any other change
-// of one of our objects, such as a foreign hand on its status, is told to touched.
-func (w *world) sources(c cache.Cache, digestKey model.Sensitive, touched func(model.ObjectID)) []origin {
-	return []origin{
+// objects feed the world with what is in namespaces. A change that Compile can see enqueues
+// theKey; any other change of one of the four kinds, such as a foreign hand on its status,
+// is told to touched, which answers whether there is a verdict on it.
+func (w *world) objects(c cache.Cache, digestKey model.Sensitive, touched func(model.ObjectID) bool) []source.SyncingSource {
+	return []source.SyncingSource{
 		declared(c, w, w.organizations, kindOrganization, &v1alpha1.Organization{}, touched),
 		declared(c, w, w.applications, kindApplication, &v1alpha1.ApiApplication{}, touched),
 		declared(c, w, w.roles, kindRole, &v1alpha1.Role{}, touched),
@@ -169,36 +210,62 @@ func (w *world) sources(c cache.Cache, digestKey model.Sensitive, touched func(m
 			world: w, kept: w.secrets, keep: func(s *corev1.Secret) secretFact { return factOf(s, digestKey) },
 			same: func(a, b secretFact) bool { return a.version == b.version },
 		}.source(c, &corev1.Secret{}),
-		feed[*metav1.PartialObjectMetadata, compile.Namespace]{
-			world: w, kept: w.namespaces, keep: namespaceInput,
-			same: func(a, b compile.Namespace) bool {
-				return maps.Equal(a.Labels, b.Labels) && slices.Equal(a.Slugs, b.Slugs)
-			},
-		}.source(c, namespaceMetadata()),
-		// An empty cluster is published as well.
-		source.Func(func(_ context.Context, q queue) error {
-			w.mu.Lock()
-			w.queue = q
-			w.mu.Unlock()
-			q.Add(theKey)
-			return nil
-		}),
 	}
 }
 
+// grants feed the world with what cluster administrators say of namespaces.
+func (w *world) grants(c cache.Cache) source.Source {
+	return feed[*metav1.PartialObjectMetadata, compile.Namespace]{
+		world: w, kept: w.namespaces, keep: namespaceInput,
+		same: func(a, b compile.Namespace) bool {
+			return maps.Equal(a.Labels, b.Labels) && slices.Equal(a.Slugs, b.Slugs)
+		},
+	}.source(c, namespaceMetadata())
+}
+
+// start makes an empty cluster be published as well.
+func (w *world) start() source.Source {
+	return source.Func(func(_ context.Context, q queue) error {
+		w.mu.Lock()
+		w.queue = q
+		w.mu.Unlock()
+		q.Add(theKey)
+		return nil
+	})
+}
+
 // declared feeds one of the four kinds.
-func declared[T client.Object](c cache.Cache, w *world, into kept[T], kind string, of T, touched func(model.ObjectID)) origin {
-	identify := func(o T) model.ObjectID {
-		return model.ObjectID{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName(), UID: string(o.GetUID())}
-	}
+func declared[T client.Object](c cache.Cache, w *world, into kept[T], kind string, of T, touched func(model.ObjectID) bool) source.SyncingSource {
 	return feed[T, T]{
 		world: w, kept: into,
 		keep: func(o T) T { return o },
-		same: func(a, b T) bool { return a.GetUID() == b.GetUID() && a.GetGeneration() == b.GetGeneration() },
-		note: func(o T) { w.statuses[identify(o)] = storedStatus{statusOf(o), o.GetResourceVersion()} },
-		miss: func(o T) { delete(w.statuses, identify(o)) },
-		idle: func(o T) { touched(identify(o)) },
+		same: func(a, b T) bool {
+			return a.GetUID() == b.GetUID() && a.GetGeneration() == b.GetGeneration() && w.otherOwner(a) == w.otherOwner(b)
+		},
+		note: func(o T) { w.note(identify(kind, o), o) },
+		miss: func(o T) { w.miss(identify(kind, o)) },
+		idle: func(o T, q queue) {
+			if judged := touched(identify(kind, o)); !judged && ownerOf(o) == w.installation {
+				q.Add(theKey) // it was left to others, and became ours
+			}
+		},
 	}.source(c, of)
+}
+
+// note remembers what is stored as the status of an object. The caller holds the lock.
+func (w *world) note(id model.ObjectID, o client.Object) {
+	owner := ownerOf(o)
+	w.statuses[id] = storedStatus{statusOf(o), o.GetResourceVersion(), owner}
+	if owner == w.installation {
+		delete(w.notOurs, id)
+	} else {
+		w.notOurs[id] = owner
+	}
+}
+
+func (w *world) miss(id model.ObjectID) {
+	delete(w.statuses, id)
+	delete(w.notOurs, id)
 }
 
 // feed keeps the objects of one kind as its informer delivers them.
@@ -210,10 +277,10 @@ type feed[O client.Object, T any] struct {
 
 	// For the four kinds; nil for others. note and miss hold the world's lock.
 	note, miss func(O)
-	idle       func(O) // a change that is none to Compile
+	idle       func(O, queue) // a change that is none to Compile
 }
 
-func (f feed[O, T]) source(c cache.Cache, of O) origin {
+func (f feed[O, T]) source(c cache.Cache, of O) source.SyncingSource {
 	return source.Kind(c, of, handler.TypedFuncs[O, reconcile.Request]{
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[O], q queue) { f.put(e.Object, q) },
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[O], q queue) {
@@ -236,7 +303,7 @@ func (f feed[O, T]) put(o O, q queue) {
 	if f.replace(client.ObjectKeyFromObject(o), o) {
 		q.Add(theKey)
 	} else if f.idle != nil {
-		f.idle(o)
+		f.idle(o, q)
 	}
 }
 
@@ -281,7 +348,7 @@ func factOf(s *corev1.Secret, digestKey model.Sensitive) secretFact {
 func secretInput(s *corev1.Secret) compile.Secret {
 	data := make(map[string]model.Sensitive, len(s.Data))
 	for key, value := range s.Data {
-		data[key] = model.NewSensitive(value)
+		data[key] = model.KeepSensitive(value) // the cache's own, and read-only
 	}
 	return compile.Secret{Namespace: s.Namespace, Name: s.Name, Version: output.Version(s), Data: data}
 }

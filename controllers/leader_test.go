@@ -15,8 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// writes counts requests that change something, those to the Lease apart.
-type writes struct{ lease, other atomic.Int64 }
+// writes counts requests that change something, those to the Lease apart, and among the
+// others those to Secrets.
+type writes struct{ lease, other, secrets atomic.Int64 }
 
 func (w *writes) wrap(o *Options) {
 	o.Config.Wrap(func(next http.RoundTripper) http.RoundTripper { return roundTripper{next, w} })
@@ -34,6 +35,9 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.writes.lease.Add(1)
 	default:
 		t.writes.other.Add(1)
+		if strings.Contains(r.URL.Path, "/secrets") {
+			t.writes.secrets.Add(1)
+		}
 	}
 	return t.next.RoundTrip(r)
 }
@@ -162,3 +166,66 @@ func (b *bench) steal(name string) (giveBack func()) {
 		<-done
 	}
 }
+
+// The API server answers everything but the Lease: who cannot renew must stop writing before
+// another may begin, and lead again when it can.
+func TestWhoCannotRenewTheLeaseStopsWritingAndLeadsAgain(t *testing.T) {
+	b := newBench(t, kube)
+	var blocked atomic.Bool
+	o, turns := b.options(), make(chan string, 16)
+	o.Log = funcr.New(func(_, args string) {
+		for _, turn := range []string{"not leading", "leading: writing"} {
+			if strings.Contains(args, turn) {
+				turns <- turn
+				return
+			}
+		}
+	}, funcr.Options{})
+	var w writes
+	w.wrap(&o)
+	o.Config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			if blocked.Load() && strings.Contains(r.URL.Path, "/leases") {
+				return nil, errors.New("no answer")
+			}
+			return next.RoundTrip(r)
+		})
+	})
+	c, _ := b.start(o)
+	b.create(good)
+	b.expectGood()
+	if turn := <-turns; turn != "leading: writing" {
+		t.Fatalf("%q came first", turn)
+	}
+
+	blocked.Store(true)
+	if turn := <-turns; turn != "not leading" {
+		t.Fatalf("%q came next", turn)
+	}
+	before := w.other.Load()
+	b.change(kindRole, "acme", "member", func(spec map[string]any) { spec["displayName"] = "Renamed" })
+	b.eventually("served", func() error {
+		org := b.snapshot().OrganizationBySlug("acme")
+		for _, holding := range org.RolesOf("ann@acme.example", time.Now()) {
+			if holding.DisplayName == "Renamed" {
+				return nil
+			}
+		}
+		return errors.New("the Role has its old name")
+	})
+	if err := c.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+	if u := b.get(kindRole, "acme", "member"); observed(u) == u.GetGeneration() || w.other.Load() != before {
+		t.Errorf("%d writes without the Lease", w.other.Load()-before)
+	}
+	blocked.Store(false)
+	if turn := <-turns; turn != "leading: writing" {
+		t.Fatalf("%q came last", turn)
+	}
+	b.expect(kindRole, "acme", "member", "True")
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -1,9 +1,11 @@
 package controllers
 
 import (
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -45,6 +47,9 @@ func TestTheAPIServerIsWaitedForAndNeverMissed(t *testing.T) {
 	b.create(good)
 	b.expectGood()
 
+	keys := b.newKeys()
+	keys.follow()
+
 	before := b.snapshot()
 	server := k.ControlPlane.APIServer
 	_ = server.Stop() // it waits for our watches in vain, and is killed
@@ -56,6 +61,9 @@ func TestTheAPIServerIsWaitedForAndNeverMissed(t *testing.T) {
 	})
 	if c.Ready() != nil || b.snapshot() != before {
 		t.Error("what was published did not stay")
+	}
+	if err := keys.trouble(); err != nil {
+		t.Errorf("the keys did not stay: %v", err)
 	}
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -69,4 +77,10 @@ spec: {organizationRef: {name: acme}, type: Device, scopes: ["org:read"]}
 `)
 	b.expect(kindApplication, "acme", "late", "True")
 	b.expectGood()
+	rotated, err := keys.first.Rotate(rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.put(content(marshalled(t, rotated)))
+	keys.using(rotated)
 }

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -57,26 +58,52 @@ func TestTheServiceAccountMayNotDoMore(t *testing.T) {
 	}
 }
 
-func TestAnEditorDeclaresApplicationsAndNothingElse(t *testing.T) {
+// What gatehouse-view and gatehouse-edit add to view, edit and admin, each by itself.
+func TestAnEditorDeclaresApplicationsAndAViewerReads(t *testing.T) {
 	b := newBench(t, kube)
 	b.namespace("edited")
-	for _, role := range []string{"gatehouse-view", "gatehouse-edit"} {
-		u := documents(fmt.Appendf(nil, `{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: %[1]s, namespace: edited},
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[1]s}, subjects: [{kind: User, name: editor}]}`, role))[0]
+	for user, role := range map[string]string{"viewer": "gatehouse-view", "editor": "gatehouse-edit"} {
+		u := documents(fmt.Appendf(nil, `{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: %[2]s, namespace: edited},
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[2]s}, subjects: [{kind: User, name: %[1]s}]}`, user, role))[0]
 		if err := b.Create(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _ = b.Delete(context.Background(), u) })
 	}
-	for resource, may := range map[string]bool{"apiapplications": true, "organizations": false, "roles": false, "authproviders": false, "apiapplications/status": false} {
-		base, sub, _ := strings.Cut(resource, "/")
-		at := authorizationv1.ResourceAttributes{Group: v1alpha1.GroupName, Resource: base, Subresource: sub, Verb: "update", Namespace: "edited"}
-		b.eventually("decided", func() error { // bindings reach the authorizer a moment later
-			if got := b.allowed(authorizationv1.SubjectAccessReviewSpec{User: "editor"}, at); got != may {
-				return fmt.Errorf("may update %s: %t", resource, got)
-			}
-			return nil
-		})
+	kinds := []string{"organizations", "apiapplications", "roles", "authproviders"}
+	read, write := []string{"get", "list", "watch"}, []string{"create", "update", "patch", "delete", "deletecollection"}
+	for _, kind := range kinds {
+		for _, verb := range read {
+			b.decides("viewer", verb, v1alpha1.GroupName, kind, true)
+		}
+		for _, verb := range write {
+			b.decides("viewer", verb, v1alpha1.GroupName, kind, false)
+			b.decides("editor", verb, v1alpha1.GroupName, kind, kind == "apiapplications")
+		}
+		for _, user := range []string{"viewer", "editor"} { // who owns it is in the status
+			b.decides(user, "patch", v1alpha1.GroupName, kind+"/status", false)
+			b.decides(user, "update", v1alpha1.GroupName, kind+"/status", false)
+		}
 	}
+	for _, user := range []string{"viewer", "editor"} {
+		for _, verb := range append(read, write...) {
+			b.decides(user, verb, "", "secrets", false)
+		}
+	}
+}
+
+// decides waits until who may do what in the namespace is as it should be: bindings reach
+// the authorizer a moment later.
+func (b *bench) decides(user, verb, group, resource string, may bool) {
+	b.t.Helper()
+	base, sub, _ := strings.Cut(resource, "/")
+	at := authorizationv1.ResourceAttributes{Group: group, Resource: base, Subresource: sub, Verb: verb, Namespace: "edited"}
+	b.eventually("decided", func() error {
+		if got := b.allowed(authorizationv1.SubjectAccessReviewSpec{User: user}, at); got != may {
+			return fmt.Errorf("%s may %s %s: %t", user, verb, resource, got)
+		}
+		return nil
+	})
 }
 
 func (b *bench) allowed(who authorizationv1.SubjectAccessReviewSpec, what authorizationv1.ResourceAttributes) bool {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/util/workqueue"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,23 +28,30 @@ const (
 	statusWorkers = 16
 	// countsEvery bounds how often an Organization is written for its counts alone.
 	countsEvery = time.Second
+	// statusAtOnce and statusEvery bound the writes of one object: that many at once, then one
+	// in that time. Whoever changes an object all the time costs the others nothing, and gets
+	// the last verdict a moment later.
+	statusAtOnce = 10
+	statusEvery  = time.Second
 )
 
 // statusWriter is the only writer of status. It knows the verdict on every object at all
 // times; while this replica leads it applies those that differ from what is stored.
 type statusWriter struct {
-	client client.Client
-	world  *world
-	owner  string
-	clock  clock.WithTicker
-	log    logr.Logger
+	client       client.Client
+	world        *world
+	installation string
+	herald       *herald
+	clock        clock.WithTicker
+	log          logr.Logger
+	work         worklist
 
 	mu       sync.Mutex
 	verdicts map[model.ObjectID]verdict
-	served   map[model.ObjectID]*compile.Report // as of the last Publish that succeeded
-	// While leading:
-	queue   workqueue.TypedRateLimitingInterface[model.ObjectID]
-	written map[model.ObjectID]written
+	judged   []*compile.Report          // what the verdicts are on
+	served   []*compile.Report          // as of the last Publish that succeeded
+	refused  map[model.ObjectID]bool    // whose verdict is that the store refused them
+	written  map[model.ObjectID]written // while leading
 }
 
 // verdict is what Compile found and what became of publishing it.
@@ -57,12 +65,15 @@ type written struct {
 	status      objectStatus
 	before, now string
 	at          time.Time
+	pace        pace
 }
 
-func newStatusWriter(c client.Client, w *world, o Options) *statusWriter {
+func newStatusWriter(c client.Client, w *world, recorder events.EventRecorder, o Options) *statusWriter {
 	return &statusWriter{
-		client: c, world: w, owner: "gatehouse-" + o.Installation, clock: o.Clock, log: o.Log.WithName("status"),
-		verdicts: map[model.ObjectID]verdict{}, served: map[model.ObjectID]*compile.Report{},
+		client: c, world: w, installation: o.Installation, herald: newHerald(recorder, o.Clock),
+		clock: o.Clock, log: o.Log.WithName("status"),
+		work:     worklist{clock: o.Clock, workers: statusWorkers, soonest: 100 * time.Millisecond, latest: 30 * time.Second},
+		verdicts: map[model.ObjectID]verdict{},
 	}
 }
 
@@ -71,93 +82,79 @@ func newStatusWriter(c client.Client, w *world, o Options) *statusWriter {
 func (s *statusWriter) replace(result compile.Result, failed error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := make(map[model.ObjectID]verdict, len(result.Reports))
-	served := make(map[model.ObjectID]*compile.Report, len(result.Reports))
-	for _, r := range result.Reports {
-		v := verdict{r, compile.Programmed{Reason: v1alpha1.ReasonProgrammed}}
-		if failed != nil && s.served[r.Object] != r {
-			v.programmed = compile.Programmed{
-				Reason:  v1alpha1.ReasonStorageError,
-				Message: "The store refused a write, so this is not served yet; it is tried again. The server's log has the cause.",
-			}
-		}
-		next[r.Object], served[r.Object] = v, r
-		if s.queue != nil && s.verdicts[r.Object] != v {
-			s.queue.Add(r.Object)
-		}
-	}
-	s.verdicts = next
+	changes(s.judged, result.Reports, func(gone *compile.Report) {
+		delete(s.verdicts, gone.Object)
+		delete(s.written, gone.Object)
+	}, func(fresh *compile.Report) {
+		s.say(verdict{fresh, compile.Programmed{Reason: v1alpha1.ReasonProgrammed}})
+	})
+	s.judged = result.Reports
+	before, refused := s.refused, map[model.ObjectID]bool{}
 	if failed == nil {
-		s.served = served
+		s.served = result.Reports
 	}
-	for id := range s.written {
-		if _, exists := next[id]; !exists {
-			delete(s.written, id)
+	changes(s.served, result.Reports, func(*compile.Report) {}, func(unserved *compile.Report) {
+		refused[unserved.Object] = true
+		s.say(verdict{unserved, compile.Programmed{
+			Reason:  v1alpha1.ReasonStorageError,
+			Message: "The store refused a write, so this is not served yet; it is tried again. The server's log has the cause.",
+		}})
+	})
+	for id := range before {
+		if v, judged := s.verdicts[id]; judged && !refused[id] {
+			s.say(verdict{v.report, compile.Programmed{Reason: v1alpha1.ReasonProgrammed}})
 		}
 	}
+	s.refused = refused
 }
 
-// wake looks at one object again: it changed in something that is not its declaration.
-func (s *statusWriter) wake(id model.ObjectID) {
+// say keeps a verdict; s.mu is held.
+func (s *statusWriter) say(v verdict) {
+	id := v.report.Object
+	if s.verdicts[id] == v {
+		return
+	}
+	s.verdicts[id] = v
+	s.work.add(id)
+}
+
+// wake looks at one object again: it changed in something that is not its declaration. It
+// reports whether there is a verdict on it.
+func (s *statusWriter) wake(id model.ObjectID) (judged bool) {
+	s.work.add(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.queue != nil {
-		s.queue.Add(id)
-	}
+	_, judged = s.verdicts[id]
+	return judged
 }
 
 // lead writes until ctx ends.
 func (s *statusWriter) lead(ctx context.Context) {
-	q := s.open()
-	var workers sync.WaitGroup
-	for range statusWorkers {
-		workers.Go(func() {
-			for s.next(ctx, q) {
-			}
-		})
-	}
-	<-ctx.Done()
-	s.mu.Lock()
-	s.queue, s.written = nil, nil
-	s.mu.Unlock()
-	q.ShutDown()
-	workers.Wait()
+	s.forget()
+	s.work.lead(ctx, s.everything, s.next)
+	s.forget()
 }
 
-// open makes the queue, with everything in it: another leader may have left it undone.
-func (s *statusWriter) open() workqueue.TypedRateLimitingInterface[model.ObjectID] {
+// forget what was written: another leader may have written since.
+func (s *statusWriter) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written = map[model.ObjectID]written{}
-	s.queue = workqueue.NewTypedRateLimitingQueueWithConfig(
-		workqueue.NewTypedItemExponentialFailureRateLimiter[model.ObjectID](100*time.Millisecond, 30*time.Second),
-		workqueue.TypedRateLimitingQueueConfig[model.ObjectID]{Clock: s.clock})
-	for id := range s.verdicts {
-		s.queue.Add(id)
-	}
-	return s.queue
 }
 
-// next works off one object; it is false once the queue has shut down.
-func (s *statusWriter) next(ctx context.Context, q workqueue.TypedRateLimitingInterface[model.ObjectID]) bool {
-	id, down := q.Get()
-	if down {
-		return false
-	}
-	defer q.Done(id)
+func (s *statusWriter) everything() []model.ObjectID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.verdicts))
+}
+
+// next works off one object, and returns after which time to look again.
+func (s *statusWriter) next(ctx context.Context, id model.ObjectID) (time.Duration, error) {
 	again, err := s.write(ctx, id)
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
+	if err != nil && ctx.Err() == nil {
 		s.log.Error(err, "write status", "kind", id.Kind, "namespace", id.Namespace, "name", id.Name)
-		q.AddRateLimited(id)
-	default:
-		q.Forget(id)
-		if again > 0 {
-			q.AddAfter(id, again)
-		}
 	}
-	return true
+	return again, err
 }
 
 // write brings the stored status of one object up to date. It returns after which time to
@@ -172,32 +169,50 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 		return 0, nil
 	}
 	now := s.clock.Now()
-	want, base := v.status(now), stored.objectStatus
+	want, base := v.status(now, s.installation), stored.objectStatus
 	if last.status.value != nil {
 		base = last.status // the cache may not have our own write yet
 	}
 	stamp(want.conditions, base.conditions, now)
-	if stored.equal(want) || last.same(want, stored.version) {
+	if stored.equal(want) {
+		s.arrived(id, stored.version)
+		return v.nextBound(now), nil
+	}
+	if last.same(want, stored.version) {
 		return v.nextBound(now), nil
 	}
 	if wait := last.at.Add(countsEvery).Sub(now); wait > 0 && last.status.differsInCountsOnly(want) {
 		return wait, nil
 	}
-	version, err := s.apply(ctx, id, want)
+	paced := last.pace
+	if wait := paced.spend(now, statusAtOnce, statusEvery); wait > 0 {
+		return wait, nil
+	}
+	version, err := s.apply(ctx, id, want, last.onto(stored.version))
 	if err != nil || version == "" {
 		return 0, err
 	}
+	s.herald.tell(id, readyOf(base.conditions), readyOf(want.conditions))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.written != nil {
-		s.written[id] = written{want, stored.version, version, now}
-	}
+	s.written[id] = written{want, stored.version, version, now, paced}
 	return v.nextBound(now), nil
 }
 
-// apply writes the status and returns the object's new version; none if the object is no
-// longer the one that was judged, which its own event tells.
-func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want objectStatus) (string, error) {
+// arrived forgets what was applied, which would cost the memory of a second status for each
+// object: the cache has it now. How often it was written is kept, and an Organization's
+// status, to coalesce its counts.
+func (s *statusWriter) arrived(id model.ObjectID, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last := s.written[id]; id.Kind != kindOrganization && last.now == version {
+		s.written[id] = written{pace: last.pace}
+	}
+}
+
+// apply writes the status onto a version and returns the object's new one; none if the
+// object is no longer as it was seen, which its own event tells.
+func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want objectStatus, version string) (string, error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(want.value)
 	if err != nil {
 		return "", fmt.Errorf("encode status: %w", err)
@@ -205,12 +220,13 @@ func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want object
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(),
 		"kind":       id.Kind,
-		// The UID makes it a precondition: a verdict on a deleted object must not be
-		// written to its successor.
-		"metadata": map[string]any{"namespace": id.Namespace, "name": id.Name, "uid": id.UID},
+		// The UID is a precondition: a verdict on a deleted object must not be written to
+		// its successor. So is the version: of two installations that both see no owner,
+		// one becomes it, and nobody takes an object back from whom it was given to.
+		"metadata": map[string]any{"namespace": id.Namespace, "name": id.Name, "uid": id.UID, "resourceVersion": version},
 		"status":   fields,
 	}}
-	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(s.owner), client.ForceOwnership)
+	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("gatehouse-"+s.installation), client.ForceOwnership)
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return "", nil
 	}
@@ -218,6 +234,15 @@ func (s *statusWriter) apply(ctx context.Context, id model.ObjectID, want object
 		return "", fmt.Errorf("apply: %w", err)
 	}
 	return u.GetResourceVersion(), nil
+}
+
+// onto is the object's version as far as it is known, if the cache has the one that is
+// seen: our own write may still be on its way to it.
+func (w written) onto(seen string) string {
+	if w.before == seen && w.now != "" {
+		return w.now
+	}
+	return seen
 }
 
 // same reports that want was applied already, and that the object is as it was just
@@ -248,6 +273,16 @@ func stamp(conditions, before []metav1.Condition, now time.Time) {
 	}
 }
 
+// readyOf finds Ready; the zero one before the first verdict.
+func readyOf(conditions []metav1.Condition) metav1.Condition {
+	for _, c := range conditions {
+		if c.Type == v1alpha1.Ready {
+			return c
+		}
+	}
+	return metav1.Condition{}
+}
+
 // objectStatus is the status of an object of any of the four kinds.
 type objectStatus struct {
 	value      any                // pointer to the kind's own type
@@ -255,19 +290,23 @@ type objectStatus struct {
 }
 
 // status is what the object should say of itself, without the times of its conditions.
-func (v verdict) status(now time.Time) objectStatus {
+func (v verdict) status(now time.Time, installation string) objectStatus {
 	switch v.report.Object.Kind {
 	case kindOrganization:
 		s := v.report.OrganizationStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	case kindApplication:
 		s := v.report.ApplicationStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	case kindRole:
 		s := v.report.RoleStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	default:
 		s := v.report.ProviderStatus(v.programmed, now)
+		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	}
 }

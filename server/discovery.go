@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/clientauth"
 	"github.com/gatehouse-dev/gatehouse/server/grants"
@@ -38,6 +39,9 @@ type metadataDocument struct {
 	TokenAuthMethods            []string          `json:"token_endpoint_auth_methods_supported"`
 	IntrospectionAuthMethods    []string          `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationAuthMethods       []string          `json:"revocation_endpoint_auth_methods_supported"`
+	TokenAuthAlgs               []string          `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAuthAlgs       []string          `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationAuthAlgs          []string          `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 }
 
 // metadataOf returns the metadata of an issuer. Scopes are an organization's, so that of
@@ -68,8 +72,11 @@ func metadataOf(issuer string) ([]byte, error) {
 		ACRValues:                []string{oauth.ACROne, oauth.ACRTwo},
 		Prompts:                  []string{"none", "login", "consent", "select_account"},
 		TokenAuthMethods:         clientauth.Methods,
-		IntrospectionAuthMethods: clientauth.SecretMethods,
+		IntrospectionAuthMethods: clientauth.ProvingMethods,
 		RevocationAuthMethods:    clientauth.Methods,
+		TokenAuthAlgs:            jwk.Algorithms,
+		IntrospectionAuthAlgs:    jwk.Algorithms,
+		RevocationAuthAlgs:       jwk.Algorithms,
 	})
 }
 

@@ -37,7 +37,11 @@ func (s *Server) observe(rt *route, r *request, status int, err error) {
 	}
 	switch {
 	case refused != nil:
-		attrs = append(attrs, slog.String("refused", refused.Code), slog.String("why", refused.Description))
+		why := refused.Description
+		if known := (interface{ Cause() string })(nil); errors.As(err, &known) {
+			why = known.Cause() // what the client must not be told
+		}
+		attrs = append(attrs, slog.String("refused", refused.Code), slog.String("why", why))
 	case err != nil:
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}

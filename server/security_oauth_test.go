@@ -123,12 +123,18 @@ func TestTheMetadataSaysWhatTheCodeFlowDemands(t *testing.T) {
 		"request_parameter_supported":                    false,
 		"request_uri_parameter_supported":                false,
 		"claims_parameter_supported":                     false,
-		"token_endpoint_auth_methods_supported":          []any{"client_secret_basic", "client_secret_post", "none"},
-		"introspection_endpoint_auth_methods_supported":  []any{"client_secret_basic", "client_secret_post"},
-		"registration_endpoint":                          nil,
-		"pushed_authorization_request_endpoint":          nil,
-		"dpop_signing_alg_values_supported":              nil,
-		"tls_client_certificate_bound_access_tokens":     nil,
+		"token_endpoint_auth_methods_supported":          []any{"client_secret_basic", "client_secret_post", "none", "private_key_jwt"},
+		"introspection_endpoint_auth_methods_supported":  []any{"client_secret_basic", "client_secret_post", "private_key_jwt"},
+		"revocation_endpoint_auth_methods_supported":     []any{"client_secret_basic", "client_secret_post", "none", "private_key_jwt"},
+
+		"token_endpoint_auth_signing_alg_values_supported":         []any{"ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"},
+		"introspection_endpoint_auth_signing_alg_values_supported": []any{"ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"},
+		"revocation_endpoint_auth_signing_alg_values_supported":    []any{"ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"},
+
+		"registration_endpoint":                      nil,
+		"pushed_authorization_request_endpoint":      nil,
+		"dpop_signing_alg_values_supported":          nil,
+		"tls_client_certificate_bound_access_tokens": nil,
 	} {
 		got := m[name]
 		if list, ok := got.([]any); ok {

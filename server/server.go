@@ -19,9 +19,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server/clientauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
@@ -42,6 +45,11 @@ type Config struct {
 	// MaxInFlight is how many requests may be at work at once; those beyond it are answered
 	// 503. 0 is 256 for each core.
 	MaxInFlight int
+	// Outbound says which addresses may be reached where a declaration points to.
+	Outbound outbound.Options
+	// UnknownClusterKey is called when the token of a ServiceAccount is signed by a key that
+	// UseCluster did not bring; it returns at once. Nil: there is no cluster.
+	UnknownClusterKey func()
 	// Registry takes the server's metrics; nil: none are kept.
 	Registry prometheus.Registerer
 }
@@ -52,6 +60,7 @@ type Server struct {
 	cache *store.Cache
 
 	publishing sync.Mutex
+	adoptions  adoptions
 	world      atomic.Pointer[decide.World]
 
 	router  router
@@ -117,7 +126,15 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	now := s.Now()
-	gone, err := s.Store.SyncObjects(ctx, present(next), now)
+	declared, err := s.withUnread(ctx, next, present(next))
+	var gone map[string]store.Object
+	if err == nil {
+		gone, err = s.Store.SyncObjects(ctx, declared, now)
+	}
+	var lifted absences
+	if err == nil {
+		lifted, err = s.adopted(ctx)
+	}
 	if err == nil {
 		err = s.rememberPolicy(ctx, next)
 	}
@@ -129,24 +146,13 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 	}
 	world := &decide.World{Snapshot: next, Gone: make(map[string]time.Time, len(gone))}
 	for uid, o := range gone {
-		world.Gone[uid] = o.GoneAt
-	}
-	keepGone(world, s.world.Load())
-	s.serve(world)
-	return nil
-}
-
-// keepGone keeps what the old world knew to be gone and the store does not: removals that
-// were served while it did not answer.
-func keepGone(w, old *decide.World) {
-	if old == nil || len(old.Gone) == 0 {
-		return
-	}
-	for _, o := range w.Objects {
-		if at, ever := old.Gone[o.UID]; ever && at.After(w.Gone[o.UID]) {
-			w.Gone[o.UID] = at
+		if id := next.ID(uid); !lifted.covers(uid, id, o.GoneAt) {
+			world.Gone[id] = o.GoneAt
 		}
 	}
+	keepGone(world, s.world.Load(), lifted)
+	s.serve(world)
+	return nil
 }
 
 func (s *Server) serve(w *decide.World) {
@@ -154,36 +160,15 @@ func (s *Server) serve(w *decide.World) {
 	s.metrics.serving(w.Digest)
 }
 
-func present(s *model.Snapshot) []store.Object {
-	objects := make([]store.Object, 0, len(s.Objects))
-	for _, o := range s.Objects {
-		objects = append(objects, store.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID})
-	}
-	return objects
-}
-
-// subtract is what of the old world the next snapshot leaves in force. What it removes is
-// gone now, so that it stays dead should it come back before the store can be written.
-func subtract(old *decide.World, next *model.Snapshot, now time.Time) *decide.World {
-	w := &decide.World{Snapshot: old.Only(next), Gone: make(map[string]time.Time, len(old.Gone))}
-	for uid, at := range old.Gone {
-		w.Gone[uid] = at
-	}
-	remaining := make(map[string]bool, len(next.Objects))
-	for _, o := range next.Objects {
-		remaining[o.UID] = true
-	}
-	for _, o := range old.Objects {
-		if !remaining[o.UID] {
-			w.Gone[o.UID] = now
-		}
-	}
-	return w
-}
-
 // UseKeys signs and verifies tokens with another state of the same keyring from the next
 // request on.
 func (s *Server) UseKeys(keys *keyring.Keyring) { s.tokens.Use(keys) }
+
+// UseCluster takes the tokens of ServiceAccounts that the issuer's keys signed, from the
+// next request on: those that applications list.
+func (s *Server) UseCluster(issuer string, keys []jwk.Key) {
+	s.clients.UseCluster(clientauth.Cluster{Issuer: issuer, Keys: keys})
+}
 
 // Handler serves the public endpoints.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }

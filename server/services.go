@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/grants"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/sealed"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
 )
@@ -24,6 +25,7 @@ type services struct {
 	perSource      *limits.Limiter // unauthenticated posts, by source address
 	deviceRequests *limits.Limiter // device requests, by client and source address
 	revocations    *limits.Limiter // by application: each leaves rows behind
+	assertions     *limits.Limiter // by application: each leaves a row behind
 	approvals      *limits.Limiter // without a question, by person: each leaves rows behind
 
 	repeats     repeats // of what applications should make anew for each request
@@ -42,13 +44,18 @@ func (s *Server) prepare() error {
 	if s.sealed, err = sealed.NewBox(s.Keyring.Derive("sealed")); err != nil {
 		return err
 	}
-	s.clients = clientauth.New(s.Keyring.DigestKey())
+	s.clients = clientauth.New(clientauth.Options{
+		Issuer: s.Issuer, DigestKey: s.Keyring.DigestKey(), Once: s.Store,
+		Admit:     s.admitAssertion,
+		Published: clientauth.NewKeySets(outbound.New(s.Outbound), s.Log), UnknownClusterKey: s.UnknownClusterKey,
+	})
 	s.tokens = tokens.NewMinter(s.Issuer, s.Keyring)
 	s.decider = &decide.Decider{Store: s.cache, Tokens: s.tokens}
 	s.grants = grants.New(s.Issuer, s.cache, s.tokens, s.decider)
 	s.perSource = limits.NewLimiter(20, 100, s.RateLimitScale)
 	s.deviceRequests = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.revocations = limits.NewLimiter(20, 100, s.RateLimitScale)
+	s.assertions = limits.NewLimiter(100, 500, s.RateLimitScale)
 	s.approvals = limits.NewLimiter(5, 50, s.RateLimitScale)
 	s.repeats = newRepeats(s.Registry)
 	s.load.limit(s.MaxInFlight)

@@ -1,11 +1,16 @@
 package server
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"fmt"
 	"net/url"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
@@ -53,6 +58,39 @@ func TestUnknownClientTakesAsLongAsWrongSecret(t *testing.T) {
 	}
 	known, unknown := medians(200, as("acme.apps.cli"), as("acme.apps.nil"))
 	alike(t, known, unknown, 3)
+}
+
+// ASVS 6.3.8: a signature is verified for nobody too, of whatever algorithm.
+func TestUnknownClientTakesAsLongAsWrongAssertion(t *testing.T) {
+	w := newTown(t)
+	w.RateLimitScale = 0
+	if err := w.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.app.Proofs.Keys = []jwk.Key{{ID: "k", Algorithms: []string{"RS256"}, Public: private.Public()}}
+	w.publish(t)
+	b := w.open()
+	encode := base64.RawURLEncoding.EncodeToString
+	as := func(client, kid string) func() {
+		claims := fmt.Sprintf(`{"iss":%q,"sub":%[1]q,"aud":%q,"exp":%d,"jti":"x"}`, client, w.Issuer, w.Now().Unix()+60)
+		form := url.Values{
+			"grant_type": {"client_credentials"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+			"client_assertion": {encode([]byte(`{"alg":"RS256","kid":"`+kid+`"}`)) + "." + encode([]byte(claims)) + "." + encode(make([]byte, 256))},
+		}
+		return func() {
+			if answer := b.post("/oauth/token/", form); answer.Code != 401 {
+				t.Fatalf("%d %s", answer.Code, answer.Body)
+			}
+		}
+	}
+	known, unknown := medians(200, as("acme.apps.cli", "k"), as("acme.apps.nil", "k"))
+	alike(t, known, unknown, 2)
+	known, unknown = medians(200, as("acme.apps.cli", "k"), as("acme.apps.cli", "another"))
+	alike(t, known, unknown, 2)
 }
 
 // ASVS 6.3.8: the password of nobody is hashed too.

@@ -55,7 +55,7 @@ func (s *Server) client(r *request) (clientauth.Client, error) {
 	if len(headers) > 1 {
 		return clientauth.Client{}, oauth.Refuse(oauth.InvalidRequest, "two Authorization headers")
 	}
-	c, err := s.clients.Authenticate(r.Snapshot, r.now, r.Header.Get("Authorization"), r.form)
+	c, err := s.clients.Authenticate(r.Context(), r.Snapshot, r.now, r.Header.Get("Authorization"), r.form)
 	if err != nil {
 		return c, err // the adapter counts it
 	}
@@ -65,6 +65,14 @@ func (s *Server) client(r *request) (clientauth.Client, error) {
 		return c, nil
 	}
 	return c, s.limitSource(r)
+}
+
+// admitAssertion bounds how many uses of assertions are remembered for an application.
+func (s *Server) admitAssertion(app *model.Application, now time.Time) error {
+	if wait := s.assertions.Take(now, app.UID); wait > 0 {
+		return tooMany(wait)
+	}
+	return nil
 }
 
 // confidential is client for endpoints that public clients may not use.

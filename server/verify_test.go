@@ -155,6 +155,22 @@ func TestCodeFromBeforeItsApplicationWasGoneStaysInvalid(t *testing.T) {
 	want(t, "get", b.get("/oauth/device/?user_code="+code.String()), http.StatusBadRequest, badCode)
 }
 
+// A namespace that could not be read after a restart is not served, and nothing more.
+func TestCodeFromBeforeANamespaceCouldNotBeReadIsGoodAgain(t *testing.T) {
+	w := newTown(t)
+	code := w.ask(t, "org:read")
+	b := w.signedIn(t, "ann@example.com")
+	w.pass(time.Second)
+	unread := model.NewSnapshot("unread", nil, []*model.Provider{w.local}, nil)
+	unread.Unread = []string{"acme"}
+	if err := w.Publish(t.Context(), unread); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "meanwhile", b.get("/oauth/device/?user_code="+code.String()), http.StatusBadRequest, badCode)
+	w.publish(t)
+	want(t, "afterwards", b.get("/oauth/device/?user_code="+code.String()), http.StatusOK, "")
+}
+
 func TestThoseWhoMayNotCanOnlyDeny(t *testing.T) {
 	w := newTown(t)
 	little := &model.Role{UID: "role-2", Scopes: oauth.NewScopeSet("org:read")}

@@ -179,9 +179,11 @@ const (
 	OrganizationOwner    = "Owner"
 	OrganizationSelected = "Selected"
 
-	CredentialsNone       = "None"
-	CredentialsGenerated  = "Generated"
-	CredentialsFromSecret = "FromSecret"
+	CredentialsNone           = "None"
+	CredentialsGenerated      = "Generated"
+	CredentialsFromSecret     = "FromSecret"
+	CredentialsPublicKey      = "PublicKey"
+	CredentialsServiceAccount = "ServiceAccount"
 )
 
 // Consent says how often people are asked before an application is let in. Where it works
@@ -221,11 +223,16 @@ const (
 )
 
 // Credentials say how an application proves itself.
+// +kubebuilder:validation:XValidation:rule="!has(self.output) || !has(self.output.secretName) || !has(self.fromSecret) || self.output.secretName != self.fromSecret.name",message="secretName: it is the Secret that the client secret is read from; choose another name",fieldPath=".output.secretName"
 // +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'FromSecret') == has(self.fromSecret)",message="fromSecret: name the Secret and key with source: FromSecret, and only then",fieldPath=".fromSecret"
+// +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'PublicKey') == has(self.publicKey)",message="publicKey: give public keys with source: PublicKey, and only then",fieldPath=".publicKey"
+// +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'ServiceAccount') == has(self.serviceAccounts)",message="serviceAccounts: list ServiceAccounts with source: ServiceAccount, and only then",fieldPath=".serviceAccounts"
 type Credentials struct {
 	// `None`: a public client, which SPA and Native must be. `Generated`: Gatehouse makes the
 	// client secret and writes it to the Secret that `output` describes. `FromSecret`: it is
-	// read from a Secret. Default: Generated for Web and Machine, None for the others.
+	// read from a Secret. `PublicKey`: it signs assertions with a private key that nobody
+	// else has. `ServiceAccount`: the projected token of its Pod is its assertion. Default:
+	// Generated for Web and Machine, None for the others.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
@@ -236,7 +243,22 @@ type Credentials struct {
 	// them is forgiven. A Secret that is missing is waited for.
 	// +optional
 	FromSecret *SecretKeyReference `json:"fromSecret,omitempty"`
-	// The Secret that a generated client secret is written to, with source: Generated.
+	// The public keys of which it has the private half, with source: PublicKey
+	// (`private_key_jwt`).
+	// +optional
+	PublicKey *PublicKeySource `json:"publicKey,omitempty"`
+	// The ServiceAccounts of this cluster whose projected tokens prove it, with source:
+	// ServiceAccount. Whoever may run a Pod as one of them, or request a token for it, is
+	// this application. Example: `[{name: ci}]`.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	ServiceAccounts []ServiceAccountReference `json:"serviceAccounts,omitempty"`
+	// The Secret from which programs learn how to be the application: client ID, client
+	// secret, issuer and token endpoint. With source: Generated there is one in any case; with
+	// FromSecret, where it is declared, it follows the client secret that is read; with the
+	// others it holds no client secret.
 	// +optional
 	Output *CredentialsOutput `json:"output,omitempty"`
 	// When a generated client secret is replaced, with source: Generated.
@@ -244,12 +266,50 @@ type Credentials struct {
 	Rotation *CredentialsRotation `json:"rotation,omitempty"`
 }
 
+// PublicKeySource says which public keys an application has: written here, or published by
+// it. They are of type RSA (2048 to 4096 bits), EC (P-256, P-384, P-521) or OKP (Ed25519).
+// +kubebuilder:validation:XValidation:rule="has(self.jwks) != has(self.jwksURI)",message="jwksURI: give either jwks or jwksURI",fieldPath=".jwksURI"
+type PublicKeySource struct {
+	// A JWK set (RFC 7517) of 1 to 10 public keys, as JSON; with several, each has its own
+	// `kid`. Default: none, they are published.
+	// Example: `{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "…"}]}`.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16384
+	// +kubebuilder:validation:XValidation:rule="!self.matches('\"(d|p|q|dp|dq|qi|oth|k)\"[ \\t\\r\\n]*:')",message="jwks: has a private or shared key in it; write only public keys, and make a new pair in place of that one"
+	// +optional
+	JWKS string `json:"jwks,omitempty"`
+	// An https URL at which the application publishes its JWK set, so that it can change its
+	// keys by itself. Addresses that are not public are refused unless the installation
+	// allows them. Default: none, they are in `jwks`.
+	// Example: `https://ci.example.com/jwks.json`.
+	// +kubebuilder:validation:MinLength=9
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:Pattern=`^https://[^\s]+$`
+	// +optional
+	JWKSURI string `json:"jwksURI,omitempty"`
+}
+
+// ServiceAccountReference names a ServiceAccount.
+type ServiceAccountReference struct {
+	// Namespace of the ServiceAccount. Default: the namespace of the ApiApplication.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the ServiceAccount. Example: `ci`.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	Name string `json:"name"`
+}
+
 // CredentialsOutput describes the Secret, of type Opaque and in the application's own
 // namespace, that a generated client secret is written to. It belongs to Gatehouse: other
 // keys in it are removed. A Secret that somebody else made is never overwritten.
 type CredentialsOutput struct {
 	// Name of the Secret. Default: the ApiApplication's, followed by `-credentials`. With
-	// another name it is another Secret, with another client secret.
+	// another name it is another Secret, and with source: Generated another client secret.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
@@ -355,6 +415,11 @@ type ApiApplicationStatus struct {
 	// Generation of the spec that this status speaks of; -1 before the first verdict.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// The installation that serves it and writes this status: the first that did. None other
+	// does until an administrator hands it over.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Installation string `json:"installation,omitempty"`
 	// The client identifier to configure in the client.
 	// +kubebuilder:validation:MaxLength=256
 	// +optional

@@ -65,6 +65,11 @@ type AuthProviderStatus struct {
 	// Generation of the spec that this status speaks of; -1 before the first verdict.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// The installation that serves it and writes this status: the first that did. None other
+	// does until an administrator hands it over.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Installation string `json:"installation,omitempty"`
 	// Verdicts: Accepted, ResolvedRefs, Programmed, Ready.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map

@@ -31,6 +31,9 @@ const (
 	SecretInput = "input"
 	// SecretOutput is the value of SecretLabel on a Secret that Gatehouse wrote.
 	SecretOutput = "output"
+	// SecretKeyring is the value of SecretLabel on the Secret of the installation's own keys,
+	// which no resource can refer to.
+	SecretKeyring = "keyring"
 	// CredentialsAnnotation lists, on such a Secret, the client secrets that work: their
 	// digests and times, and never a secret.
 	CredentialsAnnotation = GroupName + "/credentials"

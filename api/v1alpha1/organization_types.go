@@ -55,11 +55,26 @@ type OrganizationSpec struct {
 	// Ceilings on the life of tokens; applications may only shorten them.
 	// +optional
 	Tokens *TokenCeilings `json:"tokens,omitempty"`
+	// What becomes of a request to delete this Organization while ApiApplications or Roles are
+	// accepted by it. Protect refuses it: what was issued is bound to the object, and making it
+	// anew does not bring it back. Delete lets it go. Deleting the namespace deletes it either
+	// way. Default: Protect.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
+	// +optional
+	DeletionPolicy string `json:"deletionPolicy,omitempty"`
 	// Stops everything of this Organization, at once and until it is lifted: nothing is
 	// issued and its tokens are refused. Default: false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
+
+// The values of OrganizationSpec.DeletionPolicy. Whatever is not Delete protects.
+const (
+	DeletionProtect = "Protect"
+	DeletionDelete  = "Delete"
+)
 
 // AllowedNamespaces says, for each kind, which namespaces may attach.
 type AllowedNamespaces struct {
@@ -191,6 +206,11 @@ type OrganizationStatus struct {
 	// Generation of the spec that this status speaks of; -1 before the first verdict.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// The installation that serves it and writes this status: the first that did. None other
+	// does until an administrator hands it over.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Installation string `json:"installation,omitempty"`
 	// Identifier in tokens (`org_id`); it stays when the slug is reused.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional

@@ -47,7 +47,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
-	fmt.Println("Starting etcd and kube-apiserver …")
+	fmt.Println("Starting etcd, kube-apiserver and kube-controller-manager …")
 	kube, err := localkube.Start("", nil)
 	if err != nil {
 		return err
@@ -56,6 +56,12 @@ func run(ctx context.Context, o options) (err error) {
 	if err := install(ctx, kube, o); err != nil && ctx.Err() == nil {
 		return err
 	}
+	// After the kinds are defined, which it learns of when it starts.
+	deleters, err := kube.Manage(o.dir, localkube.Deleters...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, deleters.Stop()) }()
 	return serve(ctx, o)
 }
 

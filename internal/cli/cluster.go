@@ -5,7 +5,9 @@ import (
 	"strings"
 
 	"github.com/go-logr/logr"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"k8s.io/apimachinery/pkg/labels"
+	names "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/rest"
 
 	"github.com/gatehouse-dev/gatehouse/controllers"
 )
@@ -16,21 +18,51 @@ const (
 )
 
 // cluster is the source of declarations that are resources of a cluster.
-func (in *installation) cluster() (source, error) {
-	config, err := ctrl.GetConfig()
+func (in *installation) cluster(config *rest.Config) (source, error) {
+	selector, err := labels.Parse(in.selector)
 	if err != nil {
-		return nil, usageError("find a cluster: %w; set KUBECONFIG, or serve files with --manifests", err)
+		return nil, usageError("--selector: %w", err)
 	}
 	return controllers.New(controllers.Options{
 		Config:          config,
 		SystemNamespace: in.systemNamespace,
+		Namespaces:      in.namespaces,
+		Selector:        selector,
 		Installation:    in.keys.Installation,
 		Issuer:          in.issuer,
 		Dev:             in.dev,
 		DigestKey:       in.keys.DigestKey(),
+		Keyring:         in.keeper,
 		Publish:         in.publish,
-		Log:             logr.FromSlogHandler(in.log.Handler()),
+		Metrics:         in.registry,
+
+		ServiceAccountKeys: in.server.UseCluster,
+
+		Log: logr.FromSlogHandler(in.log.Handler()),
 	}), nil
+}
+
+// checkScope refuses what cannot be followed, and either flag where files are served.
+func (o *serveOptions) checkScope() error {
+	if o.manifests != "" && (len(o.namespaces) > 0 || o.selector != "") {
+		return usageError("--namespaces and --selector divide a cluster's resources; leave them out with --manifests")
+	}
+	for _, name := range o.namespaces {
+		if wrong := names.IsDNS1123Label(name); len(wrong) > 0 {
+			return usageError("--namespaces: %q is no name of a namespace; write them like acme,globex", name)
+		}
+	}
+	if _, err := labels.Parse(o.selector); err != nil {
+		return usageError("--selector: %w; write it like auth.gatehouse.dev/installation=blue", err)
+	}
+	return nil
+}
+
+// unknownClusterKey asks the cluster for newer keys of its ServiceAccounts' tokens.
+func (in *installation) unknownClusterKey() {
+	if c, ok := in.source.(*controllers.Cluster); ok {
+		c.RefreshServiceAccountKeys()
+	}
 }
 
 // podNamespace is the namespace that this pod runs in; elsewhere the documented default.

@@ -65,6 +65,9 @@ func openKeyring(ctx context.Context, dir string, db *store.DB) (*keyring.Keyrin
 	if keys, err = keyring.Complete(dir, keys); err != nil {
 		return nil, err
 	}
+	if err := ownKeys(dir); err != nil {
+		return nil, err
+	}
 	if err := db.RememberKey(ctx, keys.Fingerprint()); err != nil {
 		return nil, fmt.Errorf("remember keys: %w", err)
 	}
@@ -97,4 +100,12 @@ func sameKeys(keys *keyring.Keyring, known []string, dir string) error {
 	}
 	return fmt.Errorf("%s holds keys %s, but the store beside it was used with keys %v: restore the matching file from a backup",
 		filepath.Join(dir, keyring.FileName), keys.Fingerprint(), known)
+}
+
+// ownKeys makes a copy of the keys of a cluster the keys of whoever serves files with it.
+func ownKeys(dir string) error {
+	if _, of, err := keyring.Read(dir); err != nil || of == "" {
+		return err
+	}
+	return keyring.Change(dir, func(k *keyring.Keyring) (*keyring.Keyring, error) { return k, nil })
 }

@@ -22,34 +22,43 @@ func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "List and rotate the keys that sign tokens",
-		Long: `Work on the keyring of a data directory. A server that uses the same directory may be
+		Long: `Work on the keyring of a data directory or, in a cluster, on the Secret in which the keys
+live: in the pod the data directory says which one, and elsewhere --cluster or --context
+looks for it with the usual client configuration. A server that uses the keys may be
 running: it sees every change within a second. Keys are never shown.`,
 		Example: `  gatehouse keys list --data-dir /var/lib/gatehouse
-  gatehouse keys rotate --data-dir /var/lib/gatehouse`,
+  gatehouse keys rotate --data-dir /var/lib/gatehouse
+  gatehouse keys rotate --cluster --system-namespace gatehouse-system`,
 	}
-	dataDir := dataDirFlag(cmd.PersistentFlags())
-	cmd.AddCommand(keysListCommand(dataDir), keysRotateCommand(dataDir))
+	f := cmd.PersistentFlags()
+	o := &keysOptions{dataDir: dataDirFlag(f)}
+	f.BoolVar(&o.cluster, "cluster", false, "the keys live in a Secret of the cluster that KUBECONFIG names, or of this pod's")
+	f.StringVar(&o.context, "context", "", "the same, in the cluster of this context of the client configuration")
+	f.StringVar(&o.systemNamespace, "system-namespace", "", "with these two: the namespace of the Secret (default: the pod's, else gatehouse-system)")
+	cmd.AddCommand(keysListCommand(o), keysRotateCommand(o))
 	return cmd
 }
 
-func keysListCommand(dataDir *string) *cobra.Command {
+func keysListCommand(where *keysOptions) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the keys and the state of each",
 		Long: `List the keys: next (known, signs later), current (signs), retired (verifies what it has
 signed). SINCE and UNTIL are when the state began and when it ends. USE is token-mac for
-opaque tokens, else the algorithm of JWTs; their keys are at /oauth/jwks.json.`,
+opaque tokens, else the algorithm of JWTs; their keys are at /oauth/jwks.json. Where the
+keys live is said on standard error.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
 				return usageError("--output: %q is neither text nor json", output)
 			}
-			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
-				keys, err := readKeyring(cmd.Context(), *dataDir, db)
+			return where.with(cmd.Context(), func(place keysPlace) error {
+				keys, err := place.read(cmd.Context())
 				if err != nil {
 					return err
 				}
+				fmt.Fprintf(cmd.ErrOrStderr(), "The keys live in %s.\n", place)
 				states := keys.States(time.Now())
 				if output == "json" {
 					e := json.NewEncoder(cmd.OutOrStdout())
@@ -64,7 +73,7 @@ opaque tokens, else the algorithm of JWTs; their keys are at /oauth/jwks.json.`,
 	return cmd
 }
 
-func keysRotateCommand(dataDir *string) *cobra.Command {
+func keysRotateCommand(where *keysOptions) *cobra.Command {
 	var compromised, yes bool
 	cmd := &cobra.Command{
 		Use:   "rotate",
@@ -77,8 +86,8 @@ and new ones sign at once: every access token and refresh token ends. Whoever ve
 tokens and JWTs by itself learns it when it next reads /oauth/jwks.json.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
-				if _, err := readKeyring(cmd.Context(), *dataDir, db); err != nil {
+			return where.with(cmd.Context(), func(place keysPlace) error {
+				if _, err := place.read(cmd.Context()); err != nil {
 					return err
 				}
 				if compromised && !yes {
@@ -86,7 +95,7 @@ tokens and JWTs by itself learns it when it next reads /oauth/jwks.json.`,
 						return err
 					}
 				}
-				return rotateKeys(cmd, *dataDir, db, compromised)
+				return rotateKeys(cmd, place, compromised)
 			})
 		},
 	}
@@ -95,12 +104,12 @@ tokens and JWTs by itself learns it when it next reads /oauth/jwks.json.`,
 	return cmd
 }
 
-// rotateKeys changes the file first: when keys are compromised, ending them counts more
+// rotateKeys changes the keys first: when keys are compromised, ending them counts more
 // than telling of it.
-func rotateKeys(cmd *cobra.Command, dir string, db *store.DB, compromised bool) error {
+func rotateKeys(cmd *cobra.Command, place keysPlace, compromised bool) error {
 	ev := store.Event{Actor: "operator", Action: "keys.rotated", Outcome: "ok"}
 	var made []keyring.Status
-	err := keyring.Change(dir, func(old *keyring.Keyring) (*keyring.Keyring, error) {
+	err := place.change(cmd.Context(), func(old *keyring.Keyring) (*keyring.Keyring, error) {
 		ev.Time = time.Now()
 		change := old.Rotate
 		if compromised {
@@ -129,7 +138,7 @@ func rotateKeys(cmd *cobra.Command, dir string, db *store.DB, compromised bool) 
 		fmt.Fprintln(out, "every token of the keys before them ends within a second")
 	}
 	ev.Target = strings.Join(ids, " ")
-	if err := db.Record(cmd.Context(), ev); err != nil {
+	if err := place.recorded(cmd.Context(), ev); err != nil {
 		return fmt.Errorf("the keys are rotated, but the audit log does not say so: %w", err)
 	}
 	return nil
@@ -173,38 +182,55 @@ func moment(t time.Time) string {
 // second.
 const followKeysEvery = 500 * time.Millisecond
 
-// followKeys uses what keyring.json says now, until ctx ends. While the file cannot be used
-// the last good keys stay in force, which is logged once and shown by a metric.
+// followKeys uses what keyring.json says now, or the Secret in a cluster, until ctx ends.
 func (in *installation) followKeys(ctx context.Context) error {
-	readable := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "gatehouse_keyring_readable", Help: "1 if the keyring could be read; 0: the keys that were read last are used.",
-	})
-	in.registry.MustRegister(readable)
-	file := keyring.Follow(*in.dataDir, in.keys)
+	if in.keeper != nil {
+		return in.keeper.Run(ctx)
+	}
+	following, file := in.newFollowing(), keyring.Follow(*in.dataDir, in.keys)
 	tick := time.NewTicker(followKeysEvery)
 	defer tick.Stop()
-	said := ""
 	for {
-		keys, err := file.Reload()
-		switch {
-		case err != nil:
-			readable.Set(0)
-			if said != err.Error() {
-				said = err.Error()
-				in.log.Error("keyring: the keys that were read last are used", "error", err)
-			}
-		default:
-			readable.Set(1)
-			said = ""
-		}
-		if keys != nil {
-			in.server.UseKeys(keys)
-			in.log.Info("keyring read", "installation", keys.Installation, "keys", len(keys.States(time.Now())))
-		}
+		following.use(file.Reload())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
 		}
+	}
+}
+
+// following takes each state of the keys into use. While they cannot be read the last good
+// ones stay in force, which is logged once and shown by a metric.
+type following struct {
+	*installation
+	readable prometheus.Gauge
+	said     string
+}
+
+func (in *installation) newFollowing() *following {
+	f := &following{installation: in, readable: prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "gatehouse_keyring_readable", Help: "1 if the keyring could be read; 0: the keys that were read last are used.",
+	})}
+	in.registry.MustRegister(f.readable)
+	f.readable.Set(1)
+	return f
+}
+
+// use takes keys, nil for those from before, or the reason why they cannot be read.
+func (f *following) use(keys *keyring.Keyring, err error) {
+	if err != nil {
+		f.readable.Set(0)
+		if f.said != err.Error() {
+			f.said = err.Error()
+			f.log.Error("keyring: the keys that were read last are used", "error", err)
+		}
+		return
+	}
+	f.readable.Set(1)
+	f.said = ""
+	if keys != nil {
+		f.server.UseKeys(keys)
+		f.log.Info("keyring read", "installation", keys.Installation, "keys", len(keys.States(time.Now())))
 	}
 }

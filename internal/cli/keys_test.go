@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/server/store"
+	"github.com/gatehouse-dev/gatehouse/test/keyringtest"
 )
 
 func TestEveryRotationIsInTheAuditLog(t *testing.T) {
@@ -107,5 +108,37 @@ func TestAnOldKeyringIsGivenSigningKeysAtTheStart(t *testing.T) {
 		if len(a) != 1 || len(b) != 1 || a[0].KID != b[0].KID {
 			t.Errorf("%s: %d and then %d keys", alg, len(a), len(b))
 		}
+	}
+}
+
+// Whoever serves files with the data directory of a cluster's server has the same keys, and
+// from then on they live there.
+func TestTheCopyOfAClustersKeysIsTakenOverByWhoServesFiles(t *testing.T) {
+	dir := t.TempDir()
+	db, err := openStore(t.Context(), dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	keys, err := keyringtest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keyring.WriteCopy(dir, keys, "gatehouse-system/gatehouse-keyring"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBECONFIG", filepath.Join(dir, "none"))
+	var out bytes.Buffer
+	args := []string{"keys", "list", "--data-dir", dir}
+	if code := Main(args, nil, &out, &out); code != exitFindings || !strings.Contains(out.String(), "the keys are in Secret gatehouse-system/gatehouse-keyring, but there is no cluster") {
+		t.Errorf("%d %s", code, out.String())
+	}
+	opened, err := openKeyring(t.Context(), dir, db)
+	if err != nil || !opened.Same(keys) {
+		t.Fatalf("other keys: %v", err)
+	}
+	out.Reset()
+	if code := Main(args, nil, &out, &out); code != exitOK || !strings.Contains(out.String(), "The keys live in "+filepath.Join(dir, keyring.FileName)) {
+		t.Errorf("%d %s", code, out.String())
 	}
 }

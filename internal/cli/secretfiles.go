@@ -19,12 +19,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/output"
 )
 
-// secretsDir is where, below the data directory, the Secrets with generated client secrets
+// secretsDir is where, below the data directory, the Secrets that are written for applications
 // are: NAMESPACE/NAME.yaml.
 const secretsDir = "secrets"
 
@@ -262,7 +263,11 @@ func writeSecret(s *corev1.Secret) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode Secret: %w", err)
 	}
-	return append([]byte("# Written by Gatehouse. Delete it, and a new client secret takes the place of this one.\n"), body...), nil
+	head := "# Written by Gatehouse, which keeps it as it is declared.\n"
+	if s.Annotations[v1alpha1.CredentialsAnnotation] != "" {
+		head = "# Written by Gatehouse. Delete it, and a new client secret takes the place of this one.\n"
+	}
+	return append([]byte(head), body...), nil
 }
 
 // put writes a file of mode 0600, whole and durably or not at all: a new one, or over the

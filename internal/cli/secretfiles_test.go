@@ -165,3 +165,41 @@ func TestWhoChangesASecretByHandGetsAnotherOne(t *testing.T) {
 		t.Errorf("the new one proves %v, the one before %v, the one by hand %v", d.proves(second), d.proves(first), d.proves("of-my-own"))
 	}
 }
+
+func TestTheFileOfACopiedSecretFollowsItsSourceAndGoesWithIt(t *testing.T) {
+	d := newDesk(t)
+	source := func(secret string) {
+		d.in.Secrets = []compile.Secret{{Namespace: "acme", Name: "source", Version: secret, Data: map[string]model.Sensitive{"password": model.NewSensitive(secret + "\n")}}}
+		d.settle()
+	}
+	d.app.Spec.Credentials = &v1alpha1.Credentials{
+		Source: "FromSecret", FromSecret: &v1alpha1.SecretKeyReference{Name: "source", Key: "password"}, Output: &v1alpha1.CredentialsOutput{},
+	}
+	for _, secret := range []string{"a-first-one-of-thirty-two-letters-and-more", "the-second-of-thirty-two-letters-and-more"} {
+		source(secret)
+		if d.secret() != secret || !d.proves(secret) {
+			t.Errorf("the file has %d characters, and it proves %v", len(d.secret()), d.proves(secret))
+		}
+	}
+	gone := func(why string) {
+		t.Helper()
+		if _, err := os.Stat(d.file("acme/ci-credentials.yaml")); !os.IsNotExist(err) {
+			t.Errorf("%s, and its copy is there: %v", why, err)
+		}
+	}
+	source("short")
+	gone("the source holds no client secret")
+	source("the-second-of-thirty-two-letters-and-more")
+	d.in.Secrets = nil
+	d.settle()
+	gone("the source is gone")
+	source("the-second-of-thirty-two-letters-and-more")
+	if !d.proves(d.secret()) {
+		t.Error("the source is back, and its copy is not")
+	}
+	d.app = d.app.DeepCopy()
+	d.app.Spec.Credentials.Output, d.app.Generation = nil, 2
+	d.in.Applications[0] = d.app
+	d.settle()
+	gone("no output is declared")
+}

@@ -8,20 +8,22 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/gatehouse-dev/gatehouse/controllers"
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/internal/manifest"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
@@ -29,8 +31,11 @@ type serveOptions struct {
 	issuer, listen, opsListen  string
 	tlsCert, tlsKey            string
 	manifests, systemNamespace string
+	namespaces                 []string
+	selector                   string
 	dataDir                    *string
 	trustedProxies             []string
+	allowUpstream              []string
 	rateLimitScale             float64
 	logLevel                   slog.Level
 	dev                        bool
@@ -50,7 +55,8 @@ client configuration names (in a pod: its service account; else KUBECONFIG). Wit
 Public endpoints listen on --listen, over TLS with --tls-cert and --tls-key, else in the
 clear for a proxy in front that ends TLS. The files are read again when they change.
 /healthz, /readyz and /metrics are served on --ops-listen, always in the clear.
-State is an embedded SQLite store in --data-dir, with the keyring beside it.`,
+State is an embedded SQLite store in --data-dir, with the keyring beside it; in a cluster
+that is a copy, and the keys live in the Secret ` + "`gatehouse-keyring`" + ` of --system-namespace.`,
 		Example: `  gatehouse serve --dev --manifests config/samples
   gatehouse serve --issuer https://auth.example.com --data-dir /var/lib/gatehouse`,
 		Args: noArguments,
@@ -68,8 +74,11 @@ State is an embedded SQLite store in --data-dir, with the keyring beside it.`,
 	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM file of the certificate chain of the public endpoints, leaf first; default: no TLS here")
 	f.StringVar(&o.tlsKey, "tls-key", "", "PEM file of the private key of --tls-cert, unencrypted")
 	f.StringVar(&o.manifests, "manifests", "", "directory of YAML files to serve instead of a cluster's resources")
-	f.StringVar(&o.systemNamespace, "system-namespace", "", "namespace of the Lease and of installation-wide AuthProviders (default: the pod's, else gatehouse-system)")
+	f.StringVar(&o.systemNamespace, "system-namespace", "", "namespace of the Lease, the keys and installation-wide AuthProviders (default: the pod's, else gatehouse-system)")
+	f.StringSliceVar(&o.namespaces, "namespaces", nil, "the only namespaces to follow, as acme,globex, besides the system namespace; default: all (docs/install.md)")
+	f.StringVar(&o.selector, "selector", "", "label selector of the declarations to follow, such as auth.gatehouse.dev/installation=blue; default: all (docs/operations.md)")
 	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, as 10.0.0.0/8,…; default none")
+	f.StringSliceVar(&o.allowUpstream, "allow-upstream-cidr", nil, "networks that are reached where a declaration points to (jwksURI) though they are not public, as 10.96.0.0/12,…; default none")
 	f.Float64Var(&o.rateLimitScale, "rate-limit-scale", 1, "multiplies every rate limit; 0 switches them off, for load tests only")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least level that is logged: debug (every request), info (refusals), warn or error (faults)")
 	f.BoolVar(&o.dev, "dev", false, "for trying out on this machine: allows an http issuer on loopback and keeps a person demo@example.com with a new password at each start")
@@ -94,6 +103,9 @@ func (o *serveOptions) complete() error {
 		if o.manifests == "" {
 			o.systemNamespace = podNamespace()
 		}
+	}
+	if err := o.checkScope(); err != nil {
+		return err
 	}
 	if o.rateLimitScale < 0 {
 		return usageError("--rate-limit-scale: must not be negative")
@@ -140,26 +152,34 @@ type source interface {
 	Run(ctx context.Context) error
 	// Ready is nil once something was published; else it says what is missing.
 	Ready() error
+	// Adopt takes the IDs that objects go by, and has everything judged again.
+	Adopt(ids map[string]string)
 }
 
 // installation is what every part of a running server shares.
 type installation struct {
 	serveOptions
-	db       *store.DB
-	keys     *keyring.Keyring
-	server   *server.Server
-	source   source
-	cert     *certificate // of the public endpoints; nil: they are in the clear
-	log      *slog.Logger
-	registry *prometheus.Registry
-	out      io.Writer
-	declared atomic.Pointer[manifest.Set]   // what the files say now; nil in a cluster
-	served   atomic.Pointer[model.Snapshot] // what was published last
+	db        *store.DB
+	keys      *keyring.Keyring
+	keeper    *controllers.KeyringKeeper // of the Secret of the keys; nil: they are in a file
+	server    *server.Server
+	source    source
+	cert      *certificate // of the public endpoints; nil: they are in the clear
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	out       io.Writer
+	collector *collector
+	declared  atomic.Pointer[manifest.Set]   // what the files say now; nil in a cluster
+	served    atomic.Pointer[model.Snapshot] // what was published last
+	phase     atomic.Value                   // what the start waits for
+	prepared  atomic.Bool                    // server and source are there
+	// adoptions is the last one that the source was told of.
+	adoptions int64
 }
 
 func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error {
 	in := &installation{serveOptions: o, out: stdout, log: logger(stderr, o), registry: prometheus.NewRegistry()}
-	spareCollector()
+	in.collector = newCollector()
 	in.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	if in.cert, err = in.certificate(); err != nil {
@@ -178,34 +198,50 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error 
 	if in.db, err = openStore(ctx, *o.dataDir, true); err != nil {
 		return err
 	}
-	if err = in.prepare(ctx); err == nil {
-		err = in.run(ctx, public, ops)
-	}
-	return errors.Join(err, in.db.Close())
+	return errors.Join(in.run(ctx, public, ops), in.db.Close())
 }
 
 // prepare makes the server upon the store and the keyring, and finds the declarations.
-func (in *installation) prepare(ctx context.Context) (err error) {
-	if in.keys, err = openKeyring(ctx, *in.dataDir, in.db); err != nil {
+func (in *installation) prepare(ctx context.Context) error {
+	proxies, err := prefixes("--trusted-proxies", in.trustedProxies)
+	if err != nil {
 		return err
 	}
-	proxies, err := prefixes(in.trustedProxies)
+	upstream, err := prefixes("--allow-upstream-cidr", in.allowUpstream)
+	if err != nil {
+		return err
+	}
+	var cluster *rest.Config
+	if in.manifests != "" {
+		in.keys, err = openKeyring(ctx, *in.dataDir, in.db)
+	} else if cluster, err = ctrl.GetConfig(); err != nil {
+		err = usageError("find a cluster: %w; set KUBECONFIG, or serve files with --manifests", err)
+	} else {
+		err = in.openClusterKeys(ctx, cluster)
+	}
 	if err != nil {
 		return err
 	}
 	in.server, err = server.New(ctx, server.Config{
 		Issuer: in.issuer, Store: in.db, Keyring: in.keys, Log: in.log,
 		TrustedProxies: proxies, RateLimitScale: in.rateLimitScale, Registry: in.registry,
+		Outbound: outbound.Options{Allow: upstream}, UnknownClusterKey: in.unknownClusterKey,
 	})
 	if err != nil {
 		return err
 	}
-	if in.manifests != "" {
-		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}}
-		return nil
+	if cluster != nil {
+		if in.source, err = in.cluster(cluster); err != nil {
+			return err
+		}
+	} else {
+		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}, adoptions: make(chan map[string]string, 1)}
 	}
-	in.source, err = in.cluster()
-	return err
+	if in.adoptions, err = in.readAdoptions(ctx); err != nil {
+		return err
+	}
+	in.prepared.Store(true)
+	return nil
 }
 
 // publish serves a snapshot.
@@ -217,17 +253,25 @@ func (in *installation) publish(ctx context.Context, next *model.Snapshot) error
 	return nil
 }
 
-// run serves until ctx ends or a part fails; then all parts end.
+// run prepares and serves until ctx ends or a part fails; then all parts end. Operations
+// are served from the beginning: in a cluster it may take a while until there are keys.
 func (in *installation) run(ctx context.Context, public, ops net.Listener) error {
 	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return in.server.Run(ctx) })
-	parts.Go(func() error { return in.source.Run(ctx) })
-	parts.Go(func() error { return in.followKeys(ctx) })
-	parts.Go(func() error { return in.servePublic(ctx, public) })
 	parts.Go(func() error {
 		return (&listening{Listener: ops, handler: in.opsHandler(), limits: usualLimits, log: in.log}).serve(ctx)
 	})
-	parts.Go(func() error { return in.greet(ctx, public.Addr()) })
+	parts.Go(func() error {
+		if err := in.prepare(ctx); err != nil {
+			return err
+		}
+		parts.Go(func() error { return in.server.Run(ctx) })
+		parts.Go(func() error { return in.source.Run(ctx) })
+		parts.Go(func() error { return in.followKeys(ctx) })
+		parts.Go(func() error { return in.followAdoptions(ctx) })
+		parts.Go(func() error { in.collector.follow(ctx); return nil })
+		parts.Go(func() error { return in.servePublic(ctx, public) })
+		return in.greet(ctx, public.Addr())
+	})
 	err := parts.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -261,12 +305,12 @@ func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 	return l, nil
 }
 
-func prefixes(networks []string) ([]netip.Prefix, error) {
+func prefixes(flag string, networks []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, n := range networks {
 		p, err := netip.ParsePrefix(n)
 		if err != nil {
-			return nil, usageError("--trusted-proxies: %w; write networks like 10.0.0.0/8", err)
+			return nil, usageError("%s: %w; write networks like 10.0.0.0/8", flag, err)
 		}
 		all = append(all, p)
 	}
@@ -280,16 +324,4 @@ func logger(w io.Writer, o serveOptions) *slog.Logger {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
-}
-
-// heapGrowth is how much the heap may grow, in percent, between collections. What lives
-// long is small here and what a request makes is short-lived, so a few megabytes more
-// spare half of the collector's work.
-const heapGrowth = 200
-
-// spareCollector sets heapGrowth unless the environment has a wish of its own.
-func spareCollector() {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
 }

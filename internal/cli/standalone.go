@@ -28,6 +28,18 @@ type files struct {
 	compiler compile.Compiler
 	secrets  *secretFiles
 	said     map[model.ObjectID][]compile.Finding // findings that were logged
+	// adoptions has the last that were read, until they are used.
+	adoptions chan map[string]string
+	adopted   map[string]string
+}
+
+// Adopt hands over the IDs that objects go by, in the place of those not yet used.
+func (f *files) Adopt(ids map[string]string) {
+	select {
+	case <-f.adoptions:
+	default:
+	}
+	f.adoptions <- ids
 }
 
 // Ready is nil: the files are read before anything else, or the process ends.
@@ -48,6 +60,7 @@ func (f *files) Run(ctx context.Context) error {
 	if f.secrets, err = openSecretFiles(*f.dataDir, f.keys.DigestKey(), f.log); err != nil {
 		return err
 	}
+	f.adopted = <-f.adoptions // read before the start
 	sets := make(chan *manifest.Set)
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return f.serveEach(ctx, set, sets) })
@@ -89,6 +102,8 @@ func (f *files) serveEach(ctx context.Context, set *manifest.Set, sets <-chan *m
 			case <-ctx.Done():
 				return ctx.Err()
 			case set = <-sets:
+				waiting = false
+			case f.adopted = <-f.adoptions:
 				waiting = false
 			case now := <-look.C:
 				waiting = !f.secretsChanged() && (next.IsZero() || now.Before(next))
@@ -135,7 +150,8 @@ func (f *files) serve(ctx context.Context, set *manifest.Set) (next time.Time, e
 
 func (f *files) compile(set *manifest.Set) compile.Result {
 	in := set.Input(f.keys.DigestKey())
-	in.Outputs = f.secrets.inputs()
+	in.Outputs, in.NoCluster = f.secrets.inputs(), true
+	in.Adopted = f.adopted
 	return f.compiler.Compile(in)
 }
 
@@ -180,11 +196,11 @@ func unreadable(problems []manifest.Problem) error {
 // written in the clear; both are empty if it is not. The secret itself is not read.
 func (in *installation) secretOf(a *model.Application) (file, key string) {
 	set := in.declared.Load()
-	if set == nil {
+	if set == nil || len(a.Secrets) == 0 {
 		return "", ""
 	}
 	for _, declared := range set.Input(in.keys.DigestKey()).Applications {
-		if string(declared.UID) != a.UID {
+		if declared.Namespace != a.Namespace || declared.Name != a.Name {
 			continue
 		}
 		if declared.Spec.Credentials == nil || declared.Spec.Credentials.FromSecret == nil {

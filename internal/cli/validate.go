@@ -18,7 +18,7 @@ import (
 
 func validateCommand() *cobra.Command {
 	var output, systemNamespace string
-	var assumeSecrets bool
+	var assumeSecrets, strict bool
 	cmd := &cobra.Command{
 		Use:   "validate [PATH...]",
 		Short: "Check declarations, offline",
@@ -33,17 +33,20 @@ What the files do not hold cannot be checked:
   without a Secret among them, references to Secrets are noted and not judged;
   with --assume-secrets, Secrets that are not among them count as there.
 
+Warnings are what is right, and served, and weakens: what status says as Insecure.
+
 Exit code: 0 without findings, 1 with findings, 2 if something cannot be read.
+With --strict, warnings are findings.
 
 --output json prints one object:
   {"files": 2, "objects": 7,
    "findings": [{"file", "line", "kind", "namespace", "name", "field",
                  "reason", "message", "cure"}],
-   "notes": [the same]}
+   "warnings": [the same], "notes": [the same]}
 reason is one of the reasons of docs/conditions.md, or Refused (an API server would
 refuse the object), or Unreadable. Fields that say nothing are left out.
 --output sarif is SARIF 2.1.0 for code scanning, --output junit a test report with a test
-for each object. Their paths are those that were given: run it where the repository begins.`,
+for each object, whose warnings are in system-out. Their paths are those that were given: run it where the repository begins.`,
 		Example: `  gatehouse validate config/samples
   kustomize build overlays/production | gatehouse validate --assume-secrets
   gatehouse validate --output json DIR | jq '.findings[].message'
@@ -57,6 +60,9 @@ for each object. Their paths are those that were given: run it where the reposit
 				paths = []string{manifest.Stdin}
 			}
 			r := validate(paths, manifest.Options{SystemNamespace: systemNamespace, Stdin: cmd.InOrStdin()}, assumeSecrets)
+			if strict {
+				r.beStrict()
+			}
 			if err := print(cmd.OutOrStdout(), &r); err != nil {
 				return err
 			}
@@ -66,6 +72,7 @@ for each object. Their paths are those that were given: run it where the reposit
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json, sarif or junit")
 	cmd.Flags().StringVar(&systemNamespace, "system-namespace", defaultSystemNamespace, "namespace of installation-wide AuthProviders")
 	cmd.Flags().BoolVar(&assumeSecrets, "assume-secrets", false, "take Secrets that are not among the files for there")
+	cmd.Flags().BoolVar(&strict, "strict", false, "take warnings for findings")
 	return cmd
 }
 
@@ -79,6 +86,7 @@ type validation struct {
 	Files    int         `json:"files"`
 	Objects  int         `json:"objects"`
 	Findings []validated `json:"findings"`
+	Warnings []validated `json:"warnings"`
 	Notes    []validated `json:"notes"`
 
 	right []validated // objects without findings: their kind, name and place
@@ -98,7 +106,7 @@ type validated struct {
 
 func validate(paths []string, o manifest.Options, assumeSecrets bool) validation {
 	set, problems := manifest.Load(paths, o)
-	v := validation{Files: set.Files, Objects: set.Declared, Findings: []validated{}, Notes: []validated{}}
+	v := validation{Files: set.Files, Objects: set.Declared, Findings: []validated{}, Warnings: []validated{}, Notes: []validated{}}
 	for _, p := range problems {
 		v.Findings = append(v.Findings, fromProblem(p))
 	}
@@ -114,6 +122,11 @@ func validate(paths []string, o manifest.Options, assumeSecrets bool) validation
 		if len(report.Findings) == 0 {
 			v.right = append(v.right, fromFinding(set, report, compile.Finding{}))
 		}
+		if !report.NotServed {
+			for _, weak := range report.Weak {
+				v.Warnings = append(v.Warnings, fromFinding(set, report, weak))
+			}
+		}
 		for _, finding := range report.Findings {
 			f := fromFinding(set, report, finding)
 			if finding.Reason == v1alpha1.ReasonSecretNotFound && !set.Has("Secret") {
@@ -124,11 +137,29 @@ func validate(paths []string, o manifest.Options, assumeSecrets bool) validation
 			}
 		}
 	}
-	byPlace := func(a, b validated) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) }
 	slices.SortStableFunc(v.Findings, byPlace)
+	slices.SortStableFunc(v.Warnings, byPlace)
 	slices.SortStableFunc(v.Notes, byPlace)
 	slices.SortStableFunc(v.right, byPlace)
 	return v
+}
+
+func byPlace(a, b validated) int {
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+}
+
+// beStrict makes findings of the warnings.
+func (v *validation) beStrict() {
+	v.Findings = append(v.Findings, v.Warnings...)
+	slices.SortStableFunc(v.Findings, byPlace)
+	v.right = slices.DeleteFunc(v.right, func(o validated) bool {
+		return slices.ContainsFunc(v.Warnings, o.sameObject)
+	})
+	v.Warnings = []validated{}
+}
+
+func (v validated) sameObject(other validated) bool {
+	return v.File == other.File && objectName(v) == objectName(other)
 }
 
 func fromProblem(p manifest.Problem) validated {
@@ -183,6 +214,9 @@ func validationText(w io.Writer, v *validation) error {
 	for _, f := range v.Findings {
 		fmt.Fprintln(w, f)
 	}
+	for _, f := range v.Warnings {
+		fmt.Fprintln(w, "warning:", f)
+	}
 	foreign := 0
 	for _, n := range v.Notes {
 		if n.foreign() {
@@ -194,7 +228,11 @@ func validationText(w io.Writer, v *validation) error {
 	if foreign > 0 {
 		fmt.Fprintf(w, "note: %s of other kinds left out\n", count(foreign, "object"))
 	}
-	_, err := fmt.Fprintf(w, "%s in %s: %s\n", count(v.Objects, "object"), count(v.Files, "file"), count(len(v.Findings), "finding"))
+	found := count(len(v.Findings), "finding")
+	if len(v.Warnings) > 0 {
+		found += ", " + count(len(v.Warnings), "warning")
+	}
+	_, err := fmt.Fprintf(w, "%s in %s: %s\n", count(v.Objects, "object"), count(v.Files, "file"), found)
 	return err
 }
 

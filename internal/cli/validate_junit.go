@@ -27,6 +27,7 @@ type (
 		File     string         `xml:"file,attr"`
 		Line     int            `xml:"line,attr,omitempty"`
 		Failures []junitFailure `xml:"failure"`
+		Output   string         `xml:"system-out,omitempty"`
 	}
 	junitFailure struct {
 		Type    string `xml:"type,attr"`
@@ -36,7 +37,7 @@ type (
 )
 
 // validationJUnit writes one test for each object, which fails with its findings, and one
-// for each file that cannot be read. Notes are no failures.
+// for each file that cannot be read. Warnings are what a test prints; notes are nothing.
 func validationJUnit(w io.Writer, v *validation) error {
 	suite := junitSuite{Name: "gatehouse validate"}
 	for _, o := range v.right {
@@ -51,6 +52,14 @@ func validationJUnit(w io.Writer, v *validation) error {
 			suite.Cases = append(suite.Cases, test)
 		}
 		suite.Cases[i].Failures = append(suite.Cases[i].Failures, junitFailure{f.Reason, f.Message, f.String()})
+	}
+	for _, f := range v.Warnings {
+		test := junitTest(f)
+		for i := range suite.Cases {
+			if c := &suite.Cases[i]; c.Class == test.Class && c.Name == test.Name {
+				c.Output += "warning: " + f.String() + "\n"
+			}
+		}
 	}
 	suite.Tests, suite.Failures = len(suite.Cases), len(suite.Cases)-failing
 	slices.SortStableFunc(suite.Cases, func(a, b junitCase) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })

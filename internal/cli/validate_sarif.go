@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/internal/manifest"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 // The parts of SARIF 2.1.0 that code scanning reads.
@@ -71,13 +72,13 @@ type (
 
 const sarifSchema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
-// validationSARIF writes findings as errors, notes as notes, and each reason as a rule.
+// validationSARIF writes findings as errors, warnings as warnings, notes as notes, and each reason as a rule.
 func validationSARIF(w io.Writer, v *validation) error {
 	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "gatehouse", Version: version, Rules: []sarifRule{}}}, Results: []sarifResult{}}
 	for _, list := range []struct {
 		level string
 		all   []validated
-	}{{"error", v.Findings}, {"note", v.Notes}} {
+	}{{"error", v.Findings}, {"warning", v.Warnings}, {"note", v.Notes}} {
 		for _, f := range list.all {
 			if f.foreign() {
 				continue
@@ -141,11 +142,5 @@ func uriOf(path string) string {
 }
 
 func objectName(f validated) string {
-	switch {
-	case f.Name == "":
-		return f.Kind
-	case f.Namespace == "":
-		return f.Kind + " " + f.Name
-	}
-	return f.Kind + " " + f.Namespace + "/" + f.Name
+	return manifest.Describe(model.ObjectID{Kind: f.Kind, Namespace: f.Namespace, Name: f.Name})
 }

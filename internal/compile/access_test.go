@@ -89,6 +89,20 @@ func sayApplication(say sayer, o, home *model.Organization, a *model.Application
 			}
 		}
 	}
+	for _, k := range a.Proofs.Keys {
+		for _, algorithm := range k.Algorithms {
+			say("%s is proven by the key %s %s with %s", who, k.ID, k.Thumbprint, algorithm)
+		}
+	}
+	if a.Proofs.KeysURI != "" {
+		say("%s is proven by the keys at %s", who, a.Proofs.KeysURI)
+	}
+	for _, s := range a.Proofs.ServiceAccounts {
+		say("%s is proven by %s", who, s)
+	}
+	if a.Public() {
+		say("%s is anybody", who)
+	}
 	if a.IntrospectsOrganization {
 		say("%s introspects its organization", who)
 	}

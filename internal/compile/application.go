@@ -74,7 +74,7 @@ func (t *tenancy) judgeApplications(objects []*v1alpha1.ApiApplication) []*appli
 
 // application reads one ApiApplication, rule by rule.
 func (t *tenancy) application(o *v1alpha1.ApiApplication, r *Report) *model.Application {
-	app := &model.Application{UID: string(o.UID), Namespace: o.Namespace, Name: o.Name, Type: o.Spec.Type, Suspended: o.Spec.Suspend}
+	app := &model.Application{UID: t.id(o.UID), Namespace: o.Namespace, Name: o.Name, Type: o.Spec.Type, Suspended: o.Spec.Suspend}
 	r.Suspended = o.Spec.Suspend
 	applicationType(o, r)
 	app.ClientID = t.clientID(o, r)
@@ -139,8 +139,11 @@ func uniqueClientID(a *applicant, owners map[string]*v1alpha1.ApiApplication) {
 		return
 	}
 	if owner := owners[a.app.ClientID]; owner != nil {
-		a.report.refuse(v1alpha1.ReasonClientIDConflict, "spec.clientID",
-			"%s belongs to the older ApiApplication %s; choose another one, or delete the older", quote(a.app.ClientID), show(nameOf(owner)))
+		whose := "an older ApiApplication" // in another namespace it is nobody's business
+		if owner.Namespace == a.object.Namespace {
+			whose = "the older ApiApplication " + show(nameOf(owner))
+		}
+		a.report.refuse(v1alpha1.ReasonClientIDConflict, "spec.clientID", "%s belongs to %s; choose another one, or delete the older", quote(a.app.ClientID), whose)
 		return
 	}
 	owners[a.app.ClientID] = a.object

@@ -6,12 +6,14 @@
 // where it restricts, the object is not served; its neighbours keep working.
 //
 // Start reading at Compiler.Compile, which is the table of contents. Each kind has a file
-// (provider.go, organization.go, application.go with credentials.go and generated.go, role.go with
+// (provider.go, organization.go, application.go with credentials.go, generated.go and
+// assertion.go, role.go with
 // inheritance.go) with a function per rule; report.go is what the rules write, and
 // conditions.go and status.go are what becomes of that in a status.
 package compile
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -28,6 +30,7 @@ type Compiler struct {
 	systemNamespace string
 	anySlug, dev    bool
 	assumeOutputs   bool
+	noCluster       bool
 	issuer          string
 	digestKey       model.Sensitive
 	explaining      bool // keep how Roles came to their scopes, for Explain
@@ -38,6 +41,7 @@ type Compiler struct {
 	tenants   map[types.NamespacedName]*tenant
 	others    []*Report // of no tenant: providers, Organizations without a name of their own
 	reports   []*Report // all, in order
+	unread    []string
 	snapshot  *model.Snapshot
 }
 
@@ -48,6 +52,7 @@ func Compile(in Input) Result { return new(Compiler).Compile(in) }
 // would return.
 func (c *Compiler) Compile(in Input) Result {
 	c.begin(&in)
+	c.unread = slices.Compact(slices.Sorted(slices.Values(in.Unread)))
 	changed := c.facts.update(&in)
 	c.facts.explaining = c.explaining
 	others := c.judgeProviders(&in)
@@ -63,15 +68,15 @@ func (c *Compiler) Compile(in Input) Result {
 	others = keep(c.others, others)
 	stale, fresh = append(stale, c.others...), append(fresh, others...)
 	c.others = others
-	c.finish(stale, fresh)
+	c.finish(stale, fresh, len(changed.uids) == 0)
 	return Result{Snapshot: c.snapshot, Reports: c.reports}
 }
 
 // begin forgets everything when that which every verdict depends on changed.
 func (c *Compiler) begin(in *Input) {
-	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || c.dev != in.Dev || c.assumeOutputs != in.AssumeOutputs || c.issuer != in.Issuer || !c.digestKey.Equal(in.DigestKey) {
+	if c.systemNamespace != in.SystemNamespace || c.anySlug != in.AnySlug || c.dev != in.Dev || c.assumeOutputs != in.AssumeOutputs || c.noCluster != in.NoCluster || c.issuer != in.Issuer || !c.digestKey.Equal(in.DigestKey) {
 		*c = Compiler{
-			systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, dev: in.Dev, assumeOutputs: in.AssumeOutputs,
+			systemNamespace: in.SystemNamespace, anySlug: in.AnySlug, dev: in.Dev, assumeOutputs: in.AssumeOutputs, noCluster: in.NoCluster,
 			issuer: in.Issuer, digestKey: in.DigestKey, explaining: c.explaining,
 		}
 	}
@@ -80,7 +85,7 @@ func (c *Compiler) begin(in *Input) {
 // judgeProviders judges the ways to sign in. Those that did not change stay the same
 // values, by which tenants tell.
 func (c *Compiler) judgeProviders(in *Input) []*Report {
-	served, reports := judgeProviders(in.Providers, in.SystemNamespace)
+	served, reports := judgeProviders(in.Providers, in.SystemNamespace, &c.facts)
 	for i, p := range served {
 		for _, known := range c.providers {
 			if reflect.DeepEqual(p, known) {
@@ -173,8 +178,9 @@ func (c *Compiler) judgeTenants(groups map[types.NamespacedName]*group, changed 
 	return stale, fresh
 }
 
-// finish puts reports and snapshot together.
-func (c *Compiler) finish(stale, fresh []*Report) {
+// finish puts reports and snapshot together. The last one stays if it says the same and
+// the objects go by the same IDs.
+func (c *Compiler) finish(stale, fresh []*Report, sameIDs bool) {
 	c.reports = replace(c.reports, stale, fresh)
 	var served []*model.Organization
 	digests := []string{digest(nil, c.others)}
@@ -184,8 +190,11 @@ func (c *Compiler) finish(stale, fresh []*Report) {
 			served = append(served, t.served)
 		}
 	}
+	if len(c.unread) > 0 {
+		digests = append(digests, fmt.Sprintf("unread %q", c.unread))
+	}
 	combined := digestAll(digests, c.providers)
-	if c.snapshot != nil && c.snapshot.Digest == combined {
+	if c.snapshot != nil && c.snapshot.Digest == combined && sameIDs {
 		return
 	}
 	var known []model.ObjectID
@@ -193,6 +202,8 @@ func (c *Compiler) finish(stale, fresh []*Report) {
 		known = c.snapshot.Objects
 	}
 	c.snapshot = model.NewSnapshot(combined, served, c.providers, objects(known, c.reports))
+	c.snapshot.Adopted = c.facts.ids
+	c.snapshot.Unread = c.unread
 }
 
 // objects lists what the reports are about, each once; the known list if it still is that.

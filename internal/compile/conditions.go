@@ -30,8 +30,8 @@ func (r *Report) Conditions(p Programmed, now time.Time) []metav1.Condition {
 	if abnormal := kstatus(conditions[3]); abnormal != nil {
 		conditions = append(conditions, *abnormal)
 	}
-	if len(r.Weak) > 0 && !r.NotServed {
-		conditions = append(conditions, state(r.Weak[0].Reason, list(r.Weak)))
+	if len(r.Weak) > 0 && r.serves(now) {
+		conditions = append(conditions, state(r.Weak[0].Reason, list(r.Weak, 0)))
 	}
 	for i := range conditions {
 		conditions[i].ObservedGeneration = r.Generation
@@ -51,7 +51,7 @@ func (r *Report) judged(good v1alpha1.Reason, well string) metav1.Condition {
 	if len(found) == 0 {
 		return state(good, well)
 	}
-	return state(found[0].Reason, list(found))
+	return state(found[0].Reason, list(found, 0))
 }
 
 // programmed says what is served. Of an object that is not served or expired nothing is,
@@ -64,11 +64,11 @@ func (r *Report) programmed(p Programmed, now time.Time) metav1.Condition {
 				return state(f.Reason, f.Message)
 			}
 		}
-		return state(v1alpha1.ReasonNotServed, "Nothing of it is served until this is cured: "+fields(r.Findings)+".")
+		return state(v1alpha1.ReasonNotServed, "Nothing of it is served until this is cured: "+fields(r.Findings, r.Unlisted)+".")
 	case !r.ExpiresAt.IsZero() && !now.Before(r.ExpiresAt):
 		return state(v1alpha1.ReasonExpired, "spec.expiresAt: "+r.ExpiresAt.Format(time.RFC3339Nano)+" has passed; nothing of it is served.")
 	case len(r.Findings) > 0:
-		return state(v1alpha1.ReasonPartiallyProgrammed, "Served, except: "+fields(r.Findings)+".")
+		return state(v1alpha1.ReasonPartiallyProgrammed, "Served, except: "+fields(r.Findings, r.Unlisted)+".")
 	case p.Reason != v1alpha1.ReasonProgrammed:
 		return state(p.Reason, p.Message)
 	case r.Suspended:
@@ -76,6 +76,12 @@ func (r *Report) programmed(p Programmed, now time.Time) metav1.Condition {
 	default:
 		return state(v1alpha1.ReasonProgrammed, "The server serves it.")
 	}
+}
+
+// serves reports whether anything of the object can be in service now.
+func (r *Report) serves(now time.Time) bool {
+	expired := !r.ExpiresAt.IsZero() && !now.Before(r.ExpiresAt)
+	return !r.NotServed && !r.Suspended && !expired
 }
 
 // ready is True when all of its causes are, else it copies the first that is not.
@@ -86,7 +92,7 @@ func (r *Report) ready(causes ...metav1.Condition) metav1.Condition {
 		if c.Status == metav1.ConditionFalse {
 			ready.Status, ready.Reason, ready.Message = c.Status, c.Reason, c.Message
 			if verdict(v1alpha1.Reason(c.Reason)).Condition != v1alpha1.Programmed {
-				ready.Message = list(r.Findings)
+				ready.Message = list(r.Findings, r.Unlisted)
 			}
 			break
 		}
@@ -120,13 +126,13 @@ func state(reason v1alpha1.Reason, message string) metav1.Condition {
 }
 
 // list joins the messages of the first findings; each is bounded, so the whole is.
-func list(findings []Finding) string {
-	return first(findings, "; ", func(f Finding) string { return f.Message })
+func list(findings []Finding, unlisted int) string {
+	return first(findings, unlisted, "; ", func(f Finding) string { return f.Message })
 }
 
 // fields joins the places of the first findings.
-func fields(findings []Finding) string {
-	return first(findings, ", ", func(f Finding) string {
+func fields(findings []Finding, unlisted int) string {
+	return first(findings, unlisted, ", ", func(f Finding) string {
 		if f.Field == "" {
 			return f.Message
 		}
@@ -134,14 +140,13 @@ func fields(findings []Finding) string {
 	})
 }
 
-func first(findings []Finding, separator string, show func(Finding) string) string {
+func first(findings []Finding, unlisted int, separator string, show func(Finding) string) string {
 	var shown []string
-	for i, f := range findings {
-		if i == maxShown {
-			shown = append(shown, fmt.Sprintf("and %d more", len(findings)-i))
-			break
-		}
+	for _, f := range findings[:min(len(findings), maxShown)] {
 		shown = append(shown, show(f))
+	}
+	if more := len(findings) + unlisted - len(shown); more > 0 {
+		shown = append(shown, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(shown, separator)
 }

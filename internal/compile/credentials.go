@@ -9,7 +9,7 @@ import (
 )
 
 // credentials reads how the application proves itself, and reports whether it declares
-// to have a secret at all. Credentials restrict: without good ones it is not served.
+// to prove itself at all. Credentials restrict: without good ones it is not served.
 func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application, r *Report) (confidential bool) {
 	c := o.Spec.Credentials
 	if c == nil {
@@ -17,30 +17,38 @@ func (t *tenancy) credentials(o *v1alpha1.ApiApplication, app *model.Application
 	}
 	source := cmp.Or(c.Source, defaultSource(o.Spec.Type))
 	readWithItsSource(c, source, r)
-	r.Output = &Wanted{} // none, unless the source is Generated
+	r.Output = &Wanted{} // none, unless one is declared or the source is Generated
 	switch source {
 	case v1alpha1.CredentialsNone:
 		if needsSecret(o.Spec.Type) {
-			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s proves itself with a secret; leave the field out, or use Generated or FromSecret", o.Spec.Type)
+			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s proves itself; leave the field out, or use Generated, FromSecret, PublicKey or ServiceAccount", o.Spec.Type)
 		}
+		t.output(o, app, source, model.Sensitive{}, r)
 		return false
-	case v1alpha1.CredentialsFromSecret, v1alpha1.CredentialsGenerated:
+	case v1alpha1.CredentialsFromSecret, v1alpha1.CredentialsGenerated, v1alpha1.CredentialsPublicKey, v1alpha1.CredentialsServiceAccount:
 		if keepsNoSecret(o.Spec.Type) {
 			// RFC 6749 section 2.1: whoever has its code has its secret.
 			r.refuse(v1alpha1.ReasonInvalidSpec, "spec.credentials.source", "an application of type %s cannot keep a secret; use None, or create it as type Web if it runs on a server", o.Spec.Type)
 			return false
 		}
-		if source == v1alpha1.CredentialsGenerated {
+		switch {
+		case source == v1alpha1.CredentialsGenerated:
 			t.generated(o, app, r)
-		} else if c.FromSecret != nil {
-			t.secret(o, app, r)
+		case source == v1alpha1.CredentialsPublicKey:
+			publicKeys(c.PublicKey, app, r)
+			t.output(o, app, source, model.Sensitive{}, r)
+		case source == v1alpha1.CredentialsServiceAccount:
+			t.serviceAccounts(o, app, r)
+			t.output(o, app, source, model.Sensitive{}, r)
+		case c.FromSecret != nil:
+			t.output(o, app, source, t.secret(o, app, r), r)
 		}
 		return true
 	default:
-		use := "None, Generated or FromSecret"
+		use := "None, Generated, FromSecret, PublicKey or ServiceAccount"
 		switch {
 		case needsSecret(o.Spec.Type):
-			use = "Generated or FromSecret"
+			use = "Generated, FromSecret, PublicKey or ServiceAccount"
 		case keepsNoSecret(o.Spec.Type):
 			use = "None"
 		}
@@ -59,13 +67,14 @@ func defaultSource(applicationType string) string {
 
 // readWithItsSource refuses what says something about credentials of another source.
 func readWithItsSource(c *v1alpha1.Credentials, source string, r *Report) {
+	const rotation = "spec.credentials.rotation"
 	for _, part := range []struct {
 		name, source string
 		declared     bool
 	}{
 		{"fromSecret", v1alpha1.CredentialsFromSecret, c.FromSecret != nil},
-		{"output", v1alpha1.CredentialsGenerated, c.Output != nil},
-		{"rotation", v1alpha1.CredentialsGenerated, c.Rotation != nil},
+		{"publicKey", v1alpha1.CredentialsPublicKey, c.PublicKey != nil},
+		{"serviceAccounts", v1alpha1.CredentialsServiceAccount, len(c.ServiceAccounts) > 0},
 	} {
 		field := "spec.credentials." + part.name
 		switch {
@@ -74,6 +83,13 @@ func readWithItsSource(c *v1alpha1.Credentials, source string, r *Report) {
 		case !part.declared && source == part.source && part.name == "fromSecret":
 			r.refuse(v1alpha1.ReasonInvalidSpec, field, "must name a Secret and a key with source: FromSecret")
 		}
+	}
+	switch {
+	case c.Rotation == nil || source == v1alpha1.CredentialsGenerated:
+	case source == v1alpha1.CredentialsFromSecret && c.FromSecret != nil:
+		r.refuse(v1alpha1.ReasonInvalidSpec, rotation, "Gatehouse replaces only secrets that it makes; remove it and replace the secret in Secret %s, or set source: Generated", quote(c.FromSecret.Name))
+	default:
+		r.refuse(v1alpha1.ReasonInvalidSpec, rotation, "is only read with source: Generated; remove it, or set source: Generated")
 	}
 }
 
@@ -96,29 +112,30 @@ func secretCure(applicationType string) string {
 	return "set spec.credentials to source: Generated or FromSecret"
 }
 
-// secret digests the client secret of a Secret in the application's own namespace. A
-// Secret that is missing is waited for; one is never invented.
-func (t *tenancy) secret(o *v1alpha1.ApiApplication, app *model.Application, r *Report) {
+// secret digests the client secret of a Secret in the application's own namespace, and
+// returns it. A Secret that is missing is waited for; one is never invented.
+func (t *tenancy) secret(o *v1alpha1.ApiApplication, app *model.Application, r *Report) (plain model.Sensitive) {
 	const field = "spec.credentials.fromSecret"
 	name, key := secretName(o), o.Spec.Credentials.FromSecret.Key
 	secret, found := t.findSecret(name)
 	if !found {
 		r.refuse(v1alpha1.ReasonSecretNotFound, field, "no Secret %s with the label %s: %s; create it or add the label, Gatehouse waits for it",
 			show(name), v1alpha1.SecretLabel, v1alpha1.SecretInput)
-		return
+		return plain
 	}
 	value, found := secret.Data[key]
 	if !found {
 		r.refuse(v1alpha1.ReasonSecretKeyMissing, field, "Secret %s has no key %s; add it", show(name), quote(key))
-		return
+		return plain
 	}
-	plain := withoutLineEnd(value.Reveal())
-	if !presentable(plain) {
+	read := withoutLineEnd(value.Reveal())
+	if !presentable(read) {
 		r.refuse(v1alpha1.ReasonSecretKeyMissing, field, "key %s of Secret %s must hold %d to %d printable ASCII characters without spaces; correct it there",
 			quote(key), show(name), secretLengthLeast, secretLengthMost)
-		return
+		return plain
 	}
-	app.Secrets = []model.ClientSecret{{Digest: t.digestKey.Digest(plain)}}
+	app.Secrets = []model.ClientSecret{{Digest: t.digestKey.Digest(read)}}
+	return model.NewSensitive(read)
 }
 
 // withoutLineEnd forgives one line end after the secret: editors and `echo` leave one in

@@ -16,9 +16,11 @@ type facts struct {
 	secrets    map[types.NamespacedName]Secret
 	outputs    map[types.NamespacedName]Output
 	audiences  map[string]model.ObjectID // whose each one is
+	ids        map[string]string         // by UID, of those that are not their own
 	issuer     string
 	dev        bool
 	assume     bool // that output Secrets are there
+	noCluster  bool
 	explaining bool
 }
 
@@ -28,10 +30,11 @@ type asked struct {
 	namespaces map[string]bool
 	secrets    map[types.NamespacedName]bool // input and output: they share their names
 	audiences  map[string]bool
+	uids       map[string]bool // only of what changed: everybody asks for those of their members
 }
 
 func newAsked() asked {
-	return asked{map[string]bool{}, map[types.NamespacedName]bool{}, map[string]bool{}}
+	return asked{map[string]bool{}, map[types.NamespacedName]bool{}, map[string]bool{}, map[string]bool{}}
 }
 
 // touches reports whether anything that was asked for is among what changed.
@@ -57,70 +60,44 @@ func (a asked) touches(changed asked) bool {
 // update takes in the facts of an Input and returns what changed.
 func (f *facts) update(in *Input) (changed asked) {
 	changed = newAsked()
-	namespaces, secrets := indexNamespaces(in.Namespaces), f.secrets
-	if !f.sameSecrets(in.Secrets) {
-		secrets = indexSecrets(in.Secrets)
-		difference(f.secrets, secrets, sameSecret, changed.secrets)
+	namespaces := indexNamespaces(in.Namespaces)
+	difference(f.namespaces, namespaces, sameNamespace, changed.namespaces)
+	f.namespaces = namespaces
+	if !same(in.Secrets, f.secrets) {
+		secrets := index(in.Secrets)
+		difference(f.secrets, secrets, sameVersion, changed.secrets)
+		f.secrets = secrets
 	}
-	if !f.sameOutputs(in.Outputs) {
-		outputs := indexOutputs(in.Outputs)
-		difference(f.outputs, outputs, sameOutput, changed.secrets)
+	if !same(in.Outputs, f.outputs) {
+		outputs := index(in.Outputs)
+		difference(f.outputs, outputs, sameVersion, changed.secrets)
 		f.outputs = outputs
 	}
-	difference(f.namespaces, namespaces, sameNamespace, changed.namespaces)
-	f.namespaces, f.secrets = namespaces, secrets
-	f.issuer, f.dev, f.assume = in.Issuer, in.Dev, in.AssumeOutputs
+	if ids := adopted(in); len(ids)+len(f.ids) > 0 {
+		difference(f.ids, ids, func(a, b string) bool { return a == b }, changed.uids)
+		f.ids = ids
+	}
+	f.issuer, f.dev, f.assume, f.noCluster = in.Issuer, in.Dev, in.AssumeOutputs, in.NoCluster
 	return changed
 }
 
-// sameSecrets spares building an index of thousands where nothing changed.
-func (f *facts) sameSecrets(list []Secret) bool {
-	if len(list) != len(f.secrets) {
-		return false
-	}
-	for i := range list {
-		known, ok := f.secrets[types.NamespacedName{Namespace: list[i].Namespace, Name: list[i].Name}]
-		if !ok || known.Version != list[i].Version {
-			return false
-		}
-	}
-	return true
+// same reports whether a list has exactly what is known, by names and versions: it spares
+// building an index of thousands where nothing changed.
+func same[T versioned](list []T, known map[types.NamespacedName]T) bool {
+	return len(list) == len(known) && !slices.ContainsFunc(list, func(v T) bool {
+		k, ok := known[v.name()]
+		return !ok || !sameVersion(k, v)
+	})
 }
 
-// sameOutputs is sameSecrets for the Secrets that were written.
-func (f *facts) sameOutputs(list []Output) bool {
-	if len(list) != len(f.outputs) {
-		return false
-	}
-	for i := range list {
-		known, ok := f.outputs[types.NamespacedName{Namespace: list[i].Namespace, Name: list[i].Name}]
-		if !ok || known.Version != list[i].Version {
-			return false
+func index[T versioned](list []T) map[types.NamespacedName]T {
+	all := make(map[types.NamespacedName]T, len(list))
+	for _, v := range list {
+		if other, twice := all[v.name()]; !twice || other.version() < v.version() {
+			all[v.name()] = v
 		}
 	}
-	return true
-}
-
-func indexSecrets(list []Secret) map[types.NamespacedName]Secret {
-	index := make(map[types.NamespacedName]Secret, len(list))
-	for _, s := range list {
-		name := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
-		if other, twice := index[name]; !twice || other.Version < s.Version {
-			index[name] = s
-		}
-	}
-	return index
-}
-
-func indexOutputs(list []Output) map[types.NamespacedName]Output {
-	index := make(map[types.NamespacedName]Output, len(list))
-	for _, o := range list {
-		name := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
-		if other, twice := index[name]; !twice || other.Version < o.Version {
-			index[name] = o
-		}
-	}
-	return index
+	return all
 }
 
 func indexNamespaces(list []Namespace) map[string]Namespace {
@@ -136,8 +113,22 @@ func indexNamespaces(list []Namespace) map[string]Namespace {
 	return index
 }
 
-func sameSecret(a, b Secret) bool { return a.Version == b.Version }
-func sameOutput(a, b Output) bool { return a.Version == b.Version }
+// versioned are the Secrets, of either label.
+type versioned interface {
+	name() types.NamespacedName
+	version() string
+}
+
+func (s Secret) name() types.NamespacedName {
+	return types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
+}
+func (s Secret) version() string { return s.Version }
+func (o Output) name() types.NamespacedName {
+	return types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
+}
+func (o Output) version() string { return o.Version }
+
+func sameVersion[T versioned](a, b T) bool { return a.version() == b.version() }
 
 func sameNamespace(a, b Namespace) bool {
 	return maps.Equal(a.Labels, b.Labels) && slices.Equal(a.Slugs, b.Slugs)

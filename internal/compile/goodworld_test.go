@@ -48,8 +48,11 @@ func goodWorld() compile.Input {
 			}},
 			{ObjectMeta: meta("acme", "ci"), Spec: v1alpha1.ApiApplicationSpec{
 				OrganizationRef: acme, Type: "Machine", GrantTypes: []v1alpha1.GrantTypeName{"client_credentials"}, Introspection: "Own",
-				Scopes:      []v1alpha1.ApplicationScope{"org:read"},
-				Credentials: &v1alpha1.Credentials{Source: "FromSecret", FromSecret: &v1alpha1.SecretKeyReference{Name: "ci", Key: "secret"}},
+				Scopes: []v1alpha1.ApplicationScope{"org:read"},
+				Credentials: &v1alpha1.Credentials{
+					Source: "FromSecret", FromSecret: &v1alpha1.SecretKeyReference{Name: "ci", Key: "secret"},
+					Output: &v1alpha1.CredentialsOutput{SecretName: "copy", Labels: map[string]v1alpha1.LabelValue{"team": "acme"}},
+				},
 			}},
 			{ObjectMeta: meta("foreign", "cli"), Spec: v1alpha1.ApiApplicationSpec{OrganizationRef: acme, Type: "Device", Scopes: []v1alpha1.ApplicationScope{"org:read"}}},
 			{ObjectMeta: meta("acme", "web"), Spec: goodWeb(acme)},
@@ -180,17 +183,27 @@ var mistakes = map[string]func(*compile.Input){
 	"audience of another": func(in *compile.Input) {
 		in.Applications[0].Spec.Audiences = []v1alpha1.Audience{"https://api.acme.com"}
 	},
-	"resource":                      func(in *compile.Input) { in.Applications[3].Spec.Resources[0] = "https://api.globex.com" },
-	"output gone":                   func(in *compile.Input) { in.Outputs = nil },
-	"output of another":             func(in *compile.Input) { in.Outputs[0].Owner = "acme/ci" },
-	"output of nobody":              func(in *compile.Input) { in.Outputs[0].Owner = "" },
-	"output annotation":             func(in *compile.Input) { in.Outputs[0].Credentials = "?" },
-	"output name":                   func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.SecretName = "?" },
-	"output of another name":        func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.SecretName = "other" },
-	"output named as an input":      func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.SecretName = "ci" },
-	"output label":                  func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.Labels["k8s.io/x"] = "y" },
-	"output annotation ordered":     func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.Annotations["argoproj.io/x"] = "y" },
-	"output key":                    func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.Keys.Issuer = "id" },
+	"resource":                  func(in *compile.Input) { in.Applications[3].Spec.Resources[0] = "https://api.globex.com" },
+	"output gone":               func(in *compile.Input) { in.Outputs = nil },
+	"output of another":         func(in *compile.Input) { in.Outputs[0].Owner = "acme/ci" },
+	"output of nobody":          func(in *compile.Input) { in.Outputs[0].Owner = "" },
+	"output annotation":         func(in *compile.Input) { in.Outputs[0].Credentials = "?" },
+	"output name":               func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.SecretName = "?" },
+	"output of another name":    func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.SecretName = "other" },
+	"output named as an input":  func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.SecretName = "ci" },
+	"output label":              func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.Labels["k8s.io/x"] = "y" },
+	"output annotation ordered": func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.Annotations["argoproj.io/x"] = "y" },
+	"output key":                func(in *compile.Input) { in.Applications[4].Spec.Credentials.Output.Keys.Issuer = "id" },
+	"copy over its source":      func(in *compile.Input) { in.Applications[1].Spec.Credentials.Output.SecretName = "ci" },
+	"copy over another":         func(in *compile.Input) { in.Applications[1].Spec.Credentials.Output.SecretName = "made" },
+	"copy with power":           func(in *compile.Input) { in.Applications[1].Spec.Credentials.Output.Labels["k8s.io/x"] = "y" },
+	"copy of nothing":           func(in *compile.Input) { in.Secrets = nil },
+	"copy that rotates": func(in *compile.Input) {
+		in.Applications[1].Spec.Credentials.Rotation = &v1alpha1.CredentialsRotation{Period: "720h"}
+	},
+	"output with a secret of none": func(in *compile.Input) {
+		in.Applications[0].Spec.Credentials = &v1alpha1.Credentials{Output: &v1alpha1.CredentialsOutput{Keys: &v1alpha1.CredentialsKeys{ClientSecret: "x"}}}
+	},
 	"rotation period":               func(in *compile.Input) { in.Applications[4].Spec.Credentials.Rotation.Period = "?" },
 	"rotation overlap":              func(in *compile.Input) { in.Applications[4].Spec.Credentials.Rotation.Overlap = "721h" },
 	"rotation generation":           func(in *compile.Input) { in.Applications[4].Spec.Credentials.Rotation.Generation = -1 },

@@ -17,6 +17,13 @@ type Input struct {
 	Outputs    []Output    // those labelled `output`, and those known to stand in their way
 	Namespaces []Namespace // every namespace that can be read
 
+	// Adopted says under which ID an object goes on, by its UID: that of the first object of
+	// its name, which an administrator had it be. Every other object's ID is its UID.
+	Adopted map[string]string
+
+	// Unread are namespaces of which nothing is known: what they declare is not here, and is
+	// not gone either.
+	Unread []string
 	// SystemNamespace holds the installation-wide AuthProviders.
 	SystemNamespace string
 	// AnySlug admits every slug without a grant by its Namespace (standalone mode).
@@ -29,6 +36,9 @@ type Input struct {
 	// AssumeOutputs takes the Secrets that Gatehouse writes to be there: whoever judges
 	// declarations without serving them sees what will be served.
 	AssumeOutputs bool
+	// NoCluster: there is no cluster whose ServiceAccounts could prove an application
+	// (standalone mode).
+	NoCluster bool
 	// DigestKey is the key under which client secrets are digested.
 	DigestKey model.Sensitive
 }

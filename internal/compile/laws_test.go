@@ -193,6 +193,9 @@ func sameVerdict(t *rapid.T, a, b compile.Result) {
 	if diff := cmp.Diff(a.Snapshot.Objects, b.Snapshot.Objects, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("objects differ:\n%s", diff)
 	}
+	if diff := cmp.Diff(a.Snapshot.Adopted, b.Snapshot.Adopted, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("adoptions differ:\n%s", diff)
+	}
 	if diff := cmp.Diff(a.Snapshot.Providers, b.Snapshot.Providers, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("providers differ:\n%s", diff)
 	}
@@ -251,7 +254,7 @@ func TestOnlyWhatIsInBothSnapshotsIsLeft(t *testing.T) {
 // edit is what a watch brings: an object that is new, gone or another one, a Secret or a
 // Namespace that changed, or the same world in another order.
 func edit(t *rapid.T, in compile.Input) compile.Input {
-	switch rapid.IntRange(0, 7).Draw(t, "edit") {
+	switch rapid.IntRange(0, 8).Draw(t, "edit") {
 	case 0:
 		in.Organizations = editList(t, in.Organizations, drawOrganization)
 	case 1:
@@ -266,6 +269,8 @@ func edit(t *rapid.T, in compile.Input) compile.Input {
 		in.Outputs = editList(t, in.Outputs, drawOutput)
 	case 6:
 		in.Namespaces = editList(t, in.Namespaces, drawNamespace)
+	case 7:
+		in.Adopted = drawAdopted(t, in)
 	default:
 		in.Applications = rapid.Permutation(in.Applications).Draw(t, "applications")
 	}

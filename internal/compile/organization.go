@@ -38,11 +38,21 @@ func newDraft(o *v1alpha1.Organization) *draft {
 	d.catalogue = scopeCatalogue(o.Spec.Scopes, d.report)
 	d.tokens = tokenCeilings(o.Spec.Tokens, d.report)
 	d.external = externalApplications(o.Spec.ExternalApplications, d.report)
+	deletionPolicy(o.Spec.DeletionPolicy, d.report)
 	if allowed := o.Spec.AllowedNamespaces; allowed != nil {
 		checkAdmission(allowed.ApiApplications, "spec.allowedNamespaces.apiApplications", d.report)
 		checkAdmission(allowed.Roles, "spec.allowedNamespaces.roles", d.report)
 	}
 	return d
+}
+
+// deletionPolicy is the API server's to act on; an unknown one protects.
+func deletionPolicy(policy string, r *Report) {
+	switch policy {
+	case "", v1alpha1.DeletionProtect, v1alpha1.DeletionDelete:
+	default:
+		r.find(v1alpha1.ReasonUnsupportedValue, "spec.deletionPolicy", "%s is not served; use Protect or Delete", quote(policy))
+	}
 }
 
 // slugShape refuses what could not stand before the first dot of a client ID.
@@ -179,10 +189,10 @@ func loginProviders(o *v1alpha1.Organization, served []*model.Provider, r *Repor
 	return counted
 }
 
-func organizationModel(d *draft, providers []*model.Provider) model.Organization {
+func organizationModel(d *draft, id string, providers []*model.Provider) model.Organization {
 	o := d.object
 	return model.Organization{
-		ID: string(o.UID), Namespace: o.Namespace, Name: o.Name,
+		ID: id, Namespace: o.Namespace, Name: o.Name,
 		Slug: o.Spec.Slug, DisplayName: d.shown,
 		CreatedAt: o.CreationTimestamp.UTC(), Suspended: o.Spec.Suspend,
 		Catalogue: d.catalogue, Tokens: d.tokens, Providers: providers, External: d.external,

@@ -17,7 +17,7 @@ const (
 )
 
 // judgeProviders returns the installation-wide providers that are served, oldest first.
-func judgeProviders(objects []*v1alpha1.AuthProvider, systemNamespace string) (served []*model.Provider, reports []*Report) {
+func judgeProviders(objects []*v1alpha1.AuthProvider, systemNamespace string, f *facts) (served []*model.Provider, reports []*Report) {
 	names := newRoll()
 	for _, p := range bySeniority(objects) {
 		r := newReport(kindProvider, p)
@@ -26,7 +26,7 @@ func judgeProviders(objects []*v1alpha1.AuthProvider, systemNamespace string) (s
 			onlyLocal(served, r)
 			if !r.NotServed {
 				served = append(served, &model.Provider{
-					UID: string(p.UID), Namespace: p.Namespace, Name: p.Name,
+					UID: f.id(p.UID), Namespace: p.Namespace, Name: p.Name,
 					Type: p.Spec.Type, DisplayName: cmp.Or(p.Spec.DisplayName, p.Name), Local: local,
 				})
 			}

@@ -28,6 +28,9 @@ type Report struct {
 	Object     model.ObjectID
 	Generation int64
 	Findings   []Finding // in order of precedence, then as found
+	// Unlisted is how many more mistakes there are than Findings lists; all of them are parts
+	// that are left out.
+	Unlisted int
 	// NotServed: because of its findings, nothing of the object is served. Without it the
 	// object is served, short of what the findings name.
 	NotServed bool
@@ -72,8 +75,20 @@ func newReport(kind string, o metav1.Object) *Report {
 	}
 }
 
+// maxListed bounds the parts of one object that are listed as left out: what one tenant
+// writes must not cost the others their memory. People correct them by the dozen.
+const maxListed = 256
+
 // find records a mistake in a part that is left out; the object is served without it.
 func (r *Report) find(reason v1alpha1.Reason, field, format string, args ...any) {
+	if len(r.Findings) >= maxListed {
+		r.Unlisted++
+		return
+	}
+	r.add(reason, field, format, args...)
+}
+
+func (r *Report) add(reason v1alpha1.Reason, field, format string, args ...any) {
 	message := clip(fmt.Sprintf(format, args...), 1024)
 	if field != "" {
 		message = field + ": " + message
@@ -89,7 +104,7 @@ func (r *Report) weaken(reason v1alpha1.Reason, field, format string, args ...an
 // refuse records a mistake because of which the object is not served at all.
 func (r *Report) refuse(reason v1alpha1.Reason, field, format string, args ...any) {
 	r.NotServed = true
-	r.find(reason, field, format, args...)
+	r.add(reason, field, format, args...)
 }
 
 // bound notes a moment at which the verdict changes by itself.

@@ -69,9 +69,11 @@ func (t *tenancy) admitRole(o *v1alpha1.Role, r *Report) bool {
 }
 
 // ruleScopes are the scopes of the rules, with what they include. An unknown scope grants
-// nothing; the others of its rule do.
+// nothing; the others of its rule do. Each is looked at once: a Role may name the whole
+// catalogue in every rule, and all wait while it is judged.
 func (t *tenancy) ruleScopes(o *v1alpha1.Role, r *Report) []string {
 	var known []string
+	seen := map[string]bool{}
 	for i, rule := range o.Spec.Rules {
 		for j, s := range rule.Scopes {
 			scope, ok := t.draft.catalogue.Scope(string(s))
@@ -80,7 +82,15 @@ func (t *tenancy) ruleScopes(o *v1alpha1.Role, r *Report) []string {
 					"%s is not a scope of Organization %s; correct it, or add it to the Organization's spec.scopes.custom", quote(s), show(nameOf(t.draft.object)))
 				continue
 			}
-			known = append(known, scope.Includes...)
+			if seen[scope.Name] { // with all that it includes
+				continue
+			}
+			for _, included := range scope.Includes {
+				if !seen[included] {
+					seen[included] = true
+					known = append(known, included)
+				}
+			}
 		}
 	}
 	return oauth.NewScopeSet(known...)

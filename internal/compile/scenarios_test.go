@@ -28,7 +28,8 @@ var update = flag.Bool("update", false, "write what came out into the scenarios"
 const scenarios = "../../test/scenarios"
 
 // A scenario is a txtar file: manifests in *.yaml, the verdict in `want`; optionally the
-// time in `now`, the installation's name in `issuer`, a file `dev` for one to try out, and a
+// time in `now`, the installation's name in `issuer`, a file `dev` for one to try out, a file `no-cluster` for
+// one that is served from files, and a
 // publishing that failed in `storage-error`.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(scenarios, "*.txtar"))
@@ -85,6 +86,8 @@ func readScenario(t *testing.T, archive *txtar.Archive) *scenario {
 			s.in.Issuer = text
 		case f.Name == "dev":
 			s.in.Dev = true
+		case f.Name == "no-cluster":
+			s.in.NoCluster = true
 		case f.Name == "storage-error":
 			s.published = compile.Programmed{Reason: v1alpha1.ReasonStorageError, Message: text}
 		case strings.HasSuffix(f.Name, ".yaml"):
@@ -252,7 +255,13 @@ func credentials(r *compile.Report) string {
 		}
 		fmt.Fprintf(&b, " next %s\n", r.Application.NextRotationTime)
 	}
-	if w := r.Output; w != nil && w.Name != "" {
+	switch w := r.Output; {
+	case w == nil || w.Name == "":
+	case !w.Made && w.SecretKey == "":
+		fmt.Fprintf(&b, "  wants Secret %s: %v, labels %v, annotations %v, no client secret\n", w.Name, w.Data, w.Labels, w.Annotations)
+	case !w.Made:
+		fmt.Fprintf(&b, "  wants Secret %s: %s %v, labels %v, annotations %v, a copy of %d bytes\n", w.Name, w.SecretKey, w.Data, w.Labels, w.Annotations, len(w.Copied.Reveal()))
+	default:
 		fmt.Fprintf(&b, "  wants Secret %s: %s %v, labels %v, annotations %v, %+v\n", w.Name, w.SecretKey, w.Data, w.Labels, w.Annotations, w.Plan)
 	}
 	return b.String()

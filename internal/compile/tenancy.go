@@ -35,7 +35,7 @@ type tenant struct {
 // stands reports whether a new verdict on the group would be the same.
 func (t *tenant) stands(g *group, providers []*model.Provider, changed asked) bool {
 	return t.organization == g.organization && slices.Equal(t.providers, providers) &&
-		sameMembers(t.applications, g.applications) && sameMembers(t.roles, g.roles) && !t.asked.touches(changed)
+		sameMembers(t.applications, g.applications) && sameMembers(t.roles, g.roles) && !t.asked.touches(changed) && !t.renamed(changed)
 }
 
 // sameMembers compares by identity, in any order: objects are read-only, so one that
@@ -153,7 +153,7 @@ func (t *tenancy) assemble(providers []*model.Provider, applicants []*applicant,
 	for _, held := range people {
 		sortHoldings(held)
 	}
-	return organizationModel(t.draft, providers).WithMembers(served, people)
+	return organizationModel(t.draft, t.id(t.draft.object.UID), providers).WithMembers(served, people)
 }
 
 // organizationFacts count who is accepted, which a wait for a Secret does not change.
@@ -161,7 +161,7 @@ func (t *tenancy) organizationFacts(providers []*model.Provider, applicants []*a
 	if !t.served() {
 		return &v1alpha1.OrganizationStatus{}
 	}
-	s := &v1alpha1.OrganizationStatus{ID: string(t.draft.object.UID), Providers: int32(len(providers))} // #nosec G115 -- bounded by memory
+	s := &v1alpha1.OrganizationStatus{ID: t.id(t.draft.object.UID), Providers: int32(len(providers))} // #nosec G115 -- bounded by memory
 	for _, a := range applicants {
 		if a.report.accepted() {
 			s.Applications++

@@ -26,7 +26,13 @@ var (
 	redirects  = []string{"https://a.example/cb", "https://a.example:8443/cb", "http://localhost:3000/cb", "http://127.0.0.1/cb", "com.example.a:/cb", "https://a.example/cb#", "javascript:x", "*"}
 	origins    = []string{"https://a.example", "http://localhost:3000", "https://a.example/", "null", "*"}
 	audiences  = []string{"https://api.example", "urn:example:api", "https://auth.example.com/x", "api"}
+	keySets    = []string{"", "", `{"keys":[]}`, `{"keys":[` + keyOne + `]}`, `{"keys":[` + keyOne + `,` + keyTwo + `]}`, `{"keys":[{"kty":"oct","k":"` + knownSecret + `"}]}`}
 	clientIDs  = []string{"acme.tool", "globex.tool", "acme.acme.a", "globex.globex.b", "Not an ID"}
+)
+
+const (
+	keyOne = `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"one"}`
+	keyTwo = `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","kid":"two"}`
 )
 
 const knownSecret = "a-secret-that-nobody-may-ever-print-0123"
@@ -137,8 +143,18 @@ func drawApplication(t *rapid.T) *v1alpha1.ApiApplication {
 }
 
 func drawCredentials(t *rapid.T, spec *v1alpha1.ApiApplicationSpec) {
-	c := &v1alpha1.Credentials{Source: pick(t, []string{"", "None", "FromSecret", "Generated", "Generated", "Invented"}, "source")}
+	c := &v1alpha1.Credentials{Source: pick(t, []string{"", "None", "FromSecret", "Generated", "Generated", "PublicKey", "ServiceAccount", "Invented"}, "source")}
 	spec.Credentials = c
+	if rapid.IntRange(0, 4).Draw(t, "keys") > 0 == (c.Source == "PublicKey") {
+		c.PublicKey = &v1alpha1.PublicKeySource{JWKS: pick(t, keySets, "jwks"), JWKSURI: pick(t, []string{"", "", "https://ci.example/jwks", "http://ci.example/jwks"}, "jwksURI")}
+	}
+	if rapid.IntRange(0, 4).Draw(t, "accounts") > 0 == (c.Source == "ServiceAccount") {
+		for range rapid.IntRange(0, 2).Draw(t, "accounts count") {
+			c.ServiceAccounts = append(c.ServiceAccounts, v1alpha1.ServiceAccountReference{
+				Namespace: pick(t, namespaces, "account namespace"), Name: pick(t, append([]string{"No Name"}, names...), "account"),
+			})
+		}
+	}
 	if rapid.IntRange(0, 4).Draw(t, "from") > 0 == (c.Source == "FromSecret") {
 		c.FromSecret = &v1alpha1.SecretKeyReference{Name: pick(t, names, "secret"), Key: pick(t, []string{"good", "bad"}, "key")}
 	}
@@ -268,6 +284,7 @@ func drawInput(t *rapid.T) compile.Input {
 		Roles:         several(t, 6, "roles", drawRole),
 		Providers:     several(t, 3, "providers", drawProvider),
 	}
+	in.Unread = list[string](t, namespaces, 2, "unread")
 	for range rapid.IntRange(0, 3).Draw(t, "secrets") {
 		in.Secrets = append(in.Secrets, drawSecret(t))
 	}
@@ -277,5 +294,34 @@ func drawInput(t *rapid.T) compile.Input {
 	for range rapid.IntRange(0, 3).Draw(t, "namespaces") {
 		in.Namespaces = append(in.Namespaces, drawNamespace(t))
 	}
+	if rapid.IntRange(0, 2).Draw(t, "some were adopted") == 0 {
+		in.Adopted = drawAdopted(t, in)
+	}
 	return in
+}
+
+// drawAdopted has objects go on as another one: one that is gone, one that is there, or one
+// that others go on as, too.
+func drawAdopted(t *rapid.T, in compile.Input) map[string]string {
+	uids := []string{"gone-1", "gone-2", ""}
+	for _, o := range in.Organizations {
+		if o != nil {
+			uids = append(uids, string(o.UID))
+		}
+	}
+	for _, o := range in.Applications {
+		if o != nil {
+			uids = append(uids, string(o.UID))
+		}
+	}
+	for _, o := range in.Providers {
+		if o != nil {
+			uids = append(uids, string(o.UID))
+		}
+	}
+	adopted := map[string]string{}
+	for range rapid.IntRange(0, 4).Draw(t, "adopted") {
+		adopted[pick(t, uids, "heir")] = pick(t, uids, "id")
+	}
+	return adopted
 }

@@ -171,7 +171,7 @@ func (p *place) rights(holdings []model.Holding, ceiling *oauth.ScopeSet) []Node
 
 // application is a client: what it may ask people for, and what it may do for itself.
 func (p *place) application(a *model.Application) Node {
-	notes := []string{a.Type, map[bool]string{true: "public", false: "with a secret"}[a.Public()], a.Namespace + "/" + a.Name}
+	notes := []string{a.Type, proof(a), a.Namespace + "/" + a.Name}
 	if a.Suspended {
 		notes = append(notes, "suspended")
 	}
@@ -191,6 +191,18 @@ func (p *place) application(a *model.Application) Node {
 		n.Children = append(n.Children, Node{Kind: "elsewhere", Name: "any Organization that admits it", Note: "if a member lets it in"})
 	}
 	return n
+}
+
+// proof is how an application proves itself.
+func proof(a *model.Application) string {
+	switch {
+	case a.Public():
+		return "public"
+	case len(a.Secrets) > 0:
+		return "with a secret"
+	default:
+		return "proven by " + strings.Join(a.Proofs.Lines(), ", ")
+	}
 }
 
 // visitors are applications of others that members may let in.

@@ -2,8 +2,9 @@ package graph
 
 import (
 	"io"
-	"strconv"
 	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 // Text writes the tree for a terminal.
@@ -39,18 +40,5 @@ func (n Node) line() string {
 	if n.Note != "" {
 		text += " — " + n.Note
 	}
-	return plain(text)
-}
-
-// plain escapes what steers a terminal: names are their author's.
-func plain(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if strconv.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-	}
-	return b.String()
+	return model.Plain(text)
 }

@@ -28,12 +28,13 @@ var rules = []rule{
 	{pattern: "api/v1alpha1", nowhere: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go"}},
 	{pattern: "config/crd", nowhere: []string{"k8s.io/", "net/http"}},
 	{pattern: "internal/oauth", nowhere: []string{"k8s.io/", "net/http"}},
-	{pattern: "internal/model", ours: []string{"internal/oauth"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http"}},
+	{pattern: "internal/jwk", nowhere: []string{"k8s.io/", "net/http"}},
+	{pattern: "internal/model", ours: []string{"internal/jwk", "internal/oauth"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http"}},
 	{pattern: "internal/keyring", ours: []string{"internal/model"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http"}},
 	{pattern: "internal/credential", ours: []string{"internal/model"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http", "os"}},
 	{
 		pattern: "internal/compile/...",
-		ours:    []string{"api/v1alpha1", "internal/compile", "internal/credential", "internal/model", "internal/oauth"},
+		ours:    []string{"api/v1alpha1", "internal/compile", "internal/credential", "internal/jwk", "internal/model", "internal/oauth"},
 		never:   []string{"context", "os", "log", "log/slog", "math/rand", "net", "net/http"},
 		nowhere: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go"},
 	},
@@ -62,12 +63,12 @@ var rules = []rule{
 	},
 	{
 		pattern: "controllers/...",
-		ours:    []string{"api/v1alpha1", "internal/compile", "internal/model", "internal/keyring", "internal/output"},
+		ours:    []string{"api/v1alpha1", "internal/compile", "internal/jwk", "internal/model", "internal/keyring", "internal/output"},
 		nowhere: []string{module + "/server", module + "/internal/manifest"},
 	},
 	{
 		pattern: "server/...",
-		ours:    []string{"internal/model", "internal/oauth", "internal/keyring", "server/..."},
+		ours:    []string{"internal/jwk", "internal/model", "internal/oauth", "internal/keyring", "server/..."},
 		nowhere: []string{"k8s.io/", "sigs.k8s.io/", module + "/api", module + "/controllers"},
 	},
 	{

@@ -30,7 +30,7 @@ func Open(dir string, mayCreate func() error) (*Keyring, error) {
 	}
 	// Never over another one: a second process that starts at the same moment fails
 	// instead of replacing keys.
-	if err := write(dir, k, os.Link); err != nil {
+	if err := write(dir, k, "", os.Link); err != nil {
 		return nil, fmt.Errorf("write keyring: %w", err)
 	}
 	return k, nil
@@ -53,7 +53,7 @@ func Change(dir string, change func(*Keyring) (*Keyring, error)) error {
 	if err != nil {
 		return err
 	}
-	if err := write(dir, next, replace); err != nil {
+	if err := write(dir, next, "", replace); err != nil {
 		return fmt.Errorf("write keyring: %w", err)
 	}
 	return nil
@@ -65,11 +65,11 @@ var errComplete = errors.New("there are keys for each use")
 // signing keys it is given some: once, and durably, so that all processes sign with the
 // same keys, also after a restart.
 func Complete(dir string, k *Keyring) (*Keyring, error) {
-	if k.complete() {
+	if k.Whole() {
 		return k, nil
 	}
 	err := Change(dir, func(old *Keyring) (*Keyring, error) {
-		if old.complete() {
+		if old.Whole() {
 			return nil, errComplete // another process was faster
 		}
 		return old.completed(maker{rand.Reader, makeRSA})
@@ -101,10 +101,10 @@ func (f *Follower) Reload() (*Keyring, error) {
 	if bytes.Equal(data, f.data) {
 		return nil, nil //nolint:nilnil // nothing new, as documented
 	}
-	if k.Fingerprint() != f.keys.Fingerprint() || k.Installation != f.keys.Installation {
+	if !k.Same(f.keys) {
 		return nil, fmt.Errorf("%s is that of another installation: restore the matching file from a backup", filepath.Join(f.dir, FileName))
 	}
-	if !k.complete() { // an older file was put back
+	if !k.Whole() { // an older file was put back
 		if k, err = Complete(f.dir, k); err != nil {
 			return nil, err
 		}
@@ -112,6 +112,31 @@ func (f *Follower) Reload() (*Keyring, error) {
 	}
 	f.data = data
 	return k, nil
+}
+
+// Read reads keyring.json in dir, and of what it is a copy (WriteCopy); empty: of nothing.
+// Without such a file the error is an fs.ErrNotExist.
+func Read(dir string) (k *Keyring, copyOf string, err error) {
+	k, data, err := read(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	_, copyOf, err = parse(data)
+	return k, copyOf, err
+}
+
+// WriteCopy writes k as keyring.json in dir, in the place of what is there, as a copy of the
+// keys that live where of says. Who changes keys asks Read before, and goes there.
+func WriteCopy(dir string, k *Keyring, of string) error {
+	unlock, err := lock(dir)
+	if err != nil {
+		return fmt.Errorf("lock keyring: %w", err)
+	}
+	defer unlock()
+	if err := write(dir, k, of, replace); err != nil {
+		return fmt.Errorf("write keyring: %w", err)
+	}
+	return nil
 }
 
 func read(dir string) (*Keyring, []byte, error) {
@@ -128,8 +153,8 @@ func read(dir string) (*Keyring, []byte, error) {
 }
 
 // write writes the file whole and durably or not at all; put gives it its name.
-func write(dir string, k *Keyring, put func(from, to string) error) error {
-	data, err := k.Marshal()
+func write(dir string, k *Keyring, copyOf string, put func(from, to string) error) error {
+	data, err := k.marshal(copyOf)
 	if err != nil {
 		return err
 	}
@@ -154,10 +179,13 @@ func write(dir string, k *Keyring, put func(from, to string) error) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// replace renames from over to and leaves the owner as it was: a server must go on reading
+// replace renames from over to, if there is one, and leaves the owner as it was: a server must go on reading
 // its keys after root has changed them.
 func replace(from, to string) error {
 	info, err := os.Stat(to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.Rename(from, to)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,16 @@
 package keyring
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func made(t *testing.T) (dir string, k *Keyring) {
@@ -189,4 +193,72 @@ func TestAFollowerSeesEachChangeOnceAndKeepsTheLastGoodKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	reload(0, false)
+}
+
+func TestACopySaysWhereItsKeysLive(t *testing.T) {
+	dir := t.TempDir()
+	k, err := New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []string{"a/first", "a/second"} { // new, and in the place of another one
+		if err := WriteCopy(dir, k, of); err != nil {
+			t.Fatal(err)
+		}
+		read, where, err := Read(dir)
+		if err != nil || !read.Same(k) || where != of {
+			t.Errorf("a copy of %q: %v", where, err)
+		}
+	}
+	info, err := os.Stat(filepath.Join(dir, FileName))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	data, err := k.Marshal()
+	if err != nil || bytes.Contains(data, []byte("copyOf")) {
+		t.Errorf("what is no copy says it is one: %v", err)
+	}
+}
+
+func TestAKeyringIsBounded(t *testing.T) {
+	k, err := New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := k.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := MaxBytes - len(data)
+	if _, err := Parse(append(data, bytes.Repeat([]byte(" "), room)...)); err != nil {
+		t.Errorf("the longest one: %v", err)
+	}
+	if _, err := Parse(append(data, bytes.Repeat([]byte(" "), room+1)...)); err == nil {
+		t.Error("a longer one was read")
+	}
+	many := *k
+	for range MaxBytes / 64 {
+		many.tokens = append(many.tokens, many.tokens[0])
+	}
+	if _, err = many.Marshal(); err == nil || !strings.Contains(err.Error(), "rotate less often") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestOnlyTheRootKeyAndTheInstallationMakeAKeyringTheSame(t *testing.T) {
+	k, err := New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := k.Replace(rand.Reader, time.Now())
+	if err != nil || !k.Same(rotated) {
+		t.Errorf("replaced keys are another keyring: %v", err)
+	}
+	other := *k
+	other.Installation = "another"
+	another := *k
+	another.root = bytes.Repeat([]byte{1}, keySize)
+	if k.Same(&other) || k.Same(&another) {
+		t.Error("another keyring is the same")
+	}
 }

@@ -92,14 +92,19 @@ func (m maker) sign(k *Keyring, since time.Time) error {
 	return nil
 }
 
-// complete reports whether there is a key for each use. A keyring that was written before
+// Whole reports whether there is a key for each use. A keyring that was written before
 // there were signing keys is not.
-func (k *Keyring) complete() bool { return len(k.rs256) > 0 && len(k.es256) > 0 }
+func (k *Keyring) Whole() bool { return len(k.rs256) > 0 && len(k.es256) > 0 }
+
+// Completed returns k with a key for each use: k itself if it has them.
+func (k *Keyring) Completed(random io.Reader) (*Keyring, error) {
+	return k.completed(maker{random, makeRSA})
+}
 
 // completed returns a complete keyring. What it adds signs at once, as from the beginning:
 // nobody can know other keys of that use.
 func (k *Keyring) completed(m maker) (*Keyring, error) {
-	if k.complete() {
+	if k.Whole() {
 		return k, nil
 	}
 	whole := k.with(k.tokens, k.rs256, k.es256)

@@ -4,12 +4,14 @@
 // The root key does not rotate; labels derive from it the keys for digests and look-ups
 // (RFC 5869), so that keyed hashes in the store outlive the rotation of the others. Those,
 // token keys (key.go) and signing keys (signing.go), go from next over current to retired
-// (lifecycle.go). file.go reads, changes and follows keyring.json.
+// (lifecycle.go). file.go reads, changes and follows keyring.json; in a
+// cluster that is a copy, and controllers does the same with a Secret.
 package keyring
 
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -23,6 +25,10 @@ import (
 )
 
 const keySize = 32
+
+// MaxBytes bounds what Parse reads and Marshal writes. It has room for two thousand
+// rotations within a year.
+const MaxBytes = 256 << 10
 
 // Keyring is a set of keys. It is never changed after it was made.
 type Keyring struct {
@@ -38,6 +44,7 @@ type file struct {
 	TokenKeys    []fileKey `json:"tokenKeys"`           // of each use the oldest first
 	RS256Keys    []fileKey `json:"rs256Keys,omitempty"` // PKCS #8
 	ES256Keys    []fileKey `json:"es256Keys,omitempty"` // PKCS #8
+	CopyOf       string    `json:"copyOf,omitempty"`    // where these keys live, if not here
 }
 
 type fileKey struct {
@@ -76,16 +83,27 @@ func newKeyring(m maker) (*Keyring, error) {
 
 // Parse reads what Marshal wrote. Its errors never contain a key.
 func Parse(data []byte) (*Keyring, error) {
+	k, _, err := parse(data)
+	return k, err
+}
+
+func parse(data []byte) (k *Keyring, copyOf string, err error) {
+	if len(data) > MaxBytes {
+		return nil, "", fmt.Errorf("keyring is longer than %d bytes; restore it from a backup", MaxBytes)
+	}
 	var f file
 	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, errors.New("keyring is not valid JSON; restore it from a backup")
+		return nil, "", errors.New("keyring is not valid JSON; restore it from a backup")
 	}
-	return f.keyring()
+	k, err = f.keyring()
+	return k, f.CopyOf, err
 }
 
 // Marshal returns the keyring as JSON, keys included: write it with mode 0600.
-func (k *Keyring) Marshal() ([]byte, error) {
-	f := file{Installation: k.Installation, Root: k.root}
+func (k *Keyring) Marshal() ([]byte, error) { return k.marshal("") }
+
+func (k *Keyring) marshal(copyOf string) ([]byte, error) {
+	f := file{Installation: k.Installation, Root: k.root, CopyOf: copyOf}
 	for _, t := range k.tokens {
 		f.TokenKeys = append(f.TokenKeys, fileKey{t.Secret.Reveal(), t.Since})
 	}
@@ -95,7 +113,17 @@ func (k *Keyring) Marshal() ([]byte, error) {
 	for _, t := range k.es256 {
 		f.ES256Keys = append(f.ES256Keys, fileKey{t.pkcs8.Reveal(), t.Since})
 	}
-	return json.MarshalIndent(f, "", "  ")
+	data, err := json.MarshalIndent(f, "", "  ")
+	if err == nil && len(data) > MaxBytes {
+		return nil, fmt.Errorf("the keyring would be longer than %d bytes: retired keys are kept for a year; rotate less often", MaxBytes)
+	}
+	return data, err
+}
+
+// Same reports whether other is a state of the same keyring: of the same installation and
+// under the same root key.
+func (k *Keyring) Same(other *Keyring) bool {
+	return k.Installation == other.Installation && subtle.ConstantTimeCompare(k.root, other.root) == 1
 }
 
 func (f file) keyring() (*Keyring, error) {

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -52,27 +51,8 @@ func (p Problem) Error() string {
 	if p.Field != "" {
 		parts = append(parts, p.Field)
 	}
-	return oneLine(strings.Join(append(parts, p.Message), ": "))
+	return model.Plain(strings.Join(append(parts, p.Message), ": "))
 }
-
-// oneLine escapes what steers a terminal or begins a line: names, keys and paths are their
-// author's, and what is printed here is read by people and by the runners of builds.
-func oneLine(text string) string {
-	if !strings.ContainsFunc(text, unprintable) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if unprintable(r) {
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func unprintable(r rune) bool { return !strconv.IsPrint(r) }
 
 // Describe names an object for people: `Kind namespace/name`.
 func Describe(id model.ObjectID) string {

@@ -47,8 +47,11 @@ type Application struct {
 	// AnyOrganization: people pick one of their organizations that admits it, else it works
 	// in its own alone.
 	AnyOrganization bool
-	// Secrets that prove it, each in its time; none: a public client.
+	// Secrets that prove it, each in its time.
 	Secrets []ClientSecret
+	// Proofs are what proves it without a secret; an application has those or Secrets, and a
+	// public one has neither.
+	Proofs Proofs
 	// Roles that name it: what it may do for itself.
 	Holdings []Holding
 }
@@ -101,8 +104,8 @@ func (s ClientSecret) only(next ClientSecret) ClientSecret {
 	return s
 }
 
-// Public reports whether the application has no secret.
-func (a *Application) Public() bool { return len(a.Secrets) == 0 }
+// Public reports whether the application has nothing to prove itself by.
+func (a *Application) Public() bool { return len(a.Secrets) == 0 && a.Proofs.none() }
 
 // Allows reports whether the application may use the grant type.
 func (a *Application) Allows(g oauth.GrantType) bool { return slices.Contains(a.GrantTypes, g) }

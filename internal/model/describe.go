@@ -52,6 +52,9 @@ func (p *Provider) Describe() string {
 func (a *Application) describe(b *strings.Builder) {
 	fmt.Fprintf(b, "  application %s (%s/%s) %s %q%s%s\n", a.ClientID, a.Namespace, a.Name, a.Type, a.DisplayName,
 		mark(a.Public(), " public"), mark(a.Suspended, " suspended"))
+	for _, proof := range a.Proofs.Lines() {
+		fmt.Fprintf(b, "    proven by %s\n", proof)
+	}
 	fmt.Fprintf(b, "    grants %v\n", a.GrantTypes)
 	fmt.Fprintf(b, "    scopes [%s] protocol [%s]\n", a.Scopes, a.ProtocolScopes)
 	fmt.Fprintf(b, "    access token %v%s%s%s\n", a.AccessTokenTTL, mark(a.JWTAccessTokens, " JWT"), until(a.ExpiresAt),

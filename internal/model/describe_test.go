@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 )
 
@@ -152,6 +153,10 @@ func another(t *testing.T, path string, v reflect.Value) {
 		v.Set(reflect.ValueOf([]Holding{{Role: &Role{UID: "r"}}}))
 	case []ClientSecret:
 		v.Set(reflect.ValueOf([]ClientSecret{{Digest: SecretDigest{1}}}))
+	case []jwk.Key:
+		v.Set(reflect.ValueOf([]jwk.Key{{ID: "k", Thumbprint: "t", Algorithms: []string{"ES256"}}}))
+	case []ServiceAccount:
+		v.Set(reflect.ValueOf([]ServiceAccount{{"acme", "ci"}}))
 	default:
 		switch v.Kind() {
 		case reflect.String:

@@ -21,6 +21,13 @@ func NewSensitive[T ~string | ~[]byte](secret T) Sensitive {
 	return Sensitive{&hidden}
 }
 
+// KeepSensitive keeps secret itself and no copy, where there are thousands: nobody may change
+// it any more.
+func KeepSensitive(secret []byte) Sensitive {
+	hidden := &secret
+	return Sensitive{&hidden}
+}
+
 // Reveal returns the secret itself; the caller must not keep, change or print it.
 func (s Sensitive) Reveal() []byte {
 	if s.secret == nil {

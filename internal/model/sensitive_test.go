@@ -22,7 +22,7 @@ type holder struct {
 
 func TestNothingPrintsASensitive(t *testing.T) {
 	s := model.NewSensitive(secret)
-	h := holder{s, s, map[string]model.Sensitive{"a": s}}
+	h := holder{s, s, map[string]model.Sensitive{"a": model.KeepSensitive([]byte(secret))}}
 	var printed bytes.Buffer
 	for _, v := range []any{s, &s, h, &h, []holder{h}, map[string]*holder{"a": &h}, fmt.Errorf("with %v: %w", s, fmt.Errorf("%s", s))} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c", "%U"} {

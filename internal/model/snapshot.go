@@ -16,6 +16,11 @@ type Snapshot struct {
 	// Objects lists everything that is declared, served or not. An object that is not in
 	// it is gone: what was issued for it is dead for good.
 	Objects []ObjectID
+	// Adopted are the IDs of those that go on as an object before them, by UID.
+	Adopted map[string]string
+	// Unread are namespaces of which nothing is known, in order: what was declared there is
+	// not served, and not gone.
+	Unread []string
 
 	bySlug map[string]*Organization
 	byID   map[string]*Organization
@@ -24,6 +29,15 @@ type Snapshot struct {
 	abroad map[string]*Application
 	// origins are those that scripts may call from, with who registered them.
 	origins map[string][]originUser
+}
+
+// ID is what is bound to the object with this UID is bound to: its UID, unless it goes on
+// as an object before it.
+func (s *Snapshot) ID(uid string) string {
+	if id, heir := s.Adopted[uid]; heir {
+		return id
+	}
+	return uid
 }
 
 // ObjectID names one incarnation of a declared object.

@@ -17,12 +17,14 @@ func (s *Snapshot) Only(next *Snapshot) *Snapshot {
 			kept = append(kept, o.only(n))
 		}
 	}
-	left := make(map[ObjectID]bool, len(next.Objects))
+	remain := make(map[ObjectID]bool, len(next.Objects))
 	for _, o := range next.Objects {
-		left[o] = true
+		remain[o] = true
 	}
-	objects := slices.DeleteFunc(slices.Clone(s.Objects), func(o ObjectID) bool { return !left[o] })
-	return NewSnapshot(s.Digest+"-"+next.Digest, kept, sameProviders(s.Providers, next.Providers), objects)
+	objects := slices.DeleteFunc(slices.Clone(s.Objects), func(o ObjectID) bool { return !remain[o] })
+	left := NewSnapshot(s.Digest+"-"+next.Digest, kept, sameProviders(s.Providers, next.Providers), objects)
+	left.Adopted = s.Adopted
+	return left
 }
 
 func (o *Organization) only(next *Organization) *Organization {
@@ -44,7 +46,7 @@ func (o *Organization) only(next *Organization) *Organization {
 			continue
 		}
 		if a = a.only(n); !n.Public() && a.Public() {
-			continue // with no secret left it must not become a public client
+			continue // with no proof left it must not become a public client
 		}
 		applications = append(applications, a)
 	}
@@ -68,6 +70,7 @@ func (a *Application) only(next *Application) *Application {
 	kept.ProtocolScopes = a.ProtocolScopes.Intersect(next.ProtocolScopes)
 	kept.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g oauth.GrantType) bool { return !next.Allows(g) })
 	kept.Secrets = sameSecrets(a.Secrets, next.Secrets)
+	kept.Proofs = a.Proofs.only(next.Proofs)
 	kept.Holdings = sameHoldings(a.Holdings, next.Holdings)
 	kept.RedirectURIs = inBoth(a.RedirectURIs, next.RedirectURIs)
 	kept.PostLogoutRedirectURIs = inBoth(a.PostLogoutRedirectURIs, next.PostLogoutRedirectURIs)

@@ -28,7 +28,11 @@ func compose(r *compile.Report, there *corev1.Secret, state credential.State, se
 	s.Labels = merged(s.Labels, before.Labels, w.Labels)
 	s.Annotations = merged(s.Annotations, before.Annotations, w.Annotations)
 	s.Labels[v1alpha1.SecretLabel] = v1alpha1.SecretOutput
-	s.Annotations[v1alpha1.CredentialsAnnotation] = credential.Format(state.Credentials)
+	if w.Made {
+		s.Annotations[v1alpha1.CredentialsAnnotation] = credential.Format(state.Credentials)
+	} else {
+		delete(s.Annotations, v1alpha1.CredentialsAnnotation)
+	}
 	if now := (declared{slices.Sorted(maps.Keys(w.Labels)), slices.Sorted(maps.Keys(w.Annotations))}); now.empty() {
 		delete(s.Annotations, v1alpha1.OutputAnnotation)
 	} else {
@@ -45,7 +49,9 @@ func compose(r *compile.Report, there *corev1.Secret, state credential.State, se
 	for key, value := range w.Data {
 		s.Data[key] = []byte(value)
 	}
-	s.Data[w.SecretKey] = slices.Clone(secret)
+	if w.SecretKey != "" {
+		s.Data[w.SecretKey] = slices.Clone(secret)
+	}
 	return s
 }
 

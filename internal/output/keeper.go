@@ -39,6 +39,7 @@ const (
 	Rotated   Change = "CredentialsRotated"   // the next one is there
 	Tidied    Change = "CredentialsEnded"     // the one before works no more
 	Restored  Change = "CredentialsRestored"  // the Secret is as it was declared again
+	Copied    Change = "CredentialsCopied"    // the Secret has what is declared and read elsewhere
 )
 
 // Step is what to do next.
@@ -61,6 +62,10 @@ func (k *Keeper) Next(r *compile.Report, there *corev1.Secret, now time.Time) (S
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if !w.Made {
+		delete(k.kept, r.Object.UID)
+		return copied(r, there), nil
+	}
 	kept := k.kept[r.Object.UID]
 	if kept != nil && kept.ID == w.State.Held { // it has been written
 		delete(k.kept, r.Object.UID)
@@ -79,6 +84,16 @@ func (k *Keeper) Next(r *compile.Report, there *corev1.Secret, now time.Time) (S
 		return Step{Change: Restored, Secret: same}, nil
 	}
 	return Step{At: decision.At}, nil
+}
+
+// copied is the step for a client secret that somebody else makes: it is written at once. The
+// one before works no longer, so whoever still has it is refused until the write.
+func copied(r *compile.Report, there *corev1.Secret) Step {
+	s := compose(r, there, credential.State{}, r.Output.Copied.Reveal())
+	if there != nil && equality.Semantic.DeepEqual(s, there) {
+		return Step{}
+	}
+	return Step{Change: Copied, Secret: s}
 }
 
 // make makes a secret, and has it written or only its digest.

@@ -23,7 +23,7 @@ var (
 func wanted() *compile.Report {
 	return &compile.Report{
 		Object: model.ObjectID{Kind: "ApiApplication", Namespace: "acme", Name: "ci", UID: "1"},
-		Output: &compile.Wanted{Name: "login", SecretKey: "secret", Data: map[string]string{"id": "acme.ci"}, Plan: credential.Plan{Generation: 1}},
+		Output: &compile.Wanted{Name: "login", Made: true, SecretKey: "secret", Data: map[string]string{"id": "acme.ci"}, Plan: credential.Plan{Generation: 1}},
 	}
 }
 
@@ -123,5 +123,62 @@ func TestWhatOthersAddedStaysAndWhatWasDeclaredBeforeGoes(t *testing.T) {
 	}
 	if string(now.Data["secret"]) != string(s.Data["secret"]) || now.ResourceVersion != "1" {
 		t.Error("the client secret changed, or the version")
+	}
+}
+
+func TestAClientSecretOfAnotherSourceIsCopiedAtOnce(t *testing.T) {
+	keeper := output.NewKeeper(rand.Reader, key)
+	r := wanted()
+	r.Output.Made, r.Output.Copied = false, model.NewSensitive("from elsewhere")
+	next := func(there *corev1.Secret) output.Step {
+		t.Helper()
+		step, err := keeper.Next(r, there, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return step
+	}
+	first := next(nil)
+	if first.Change != output.Copied || string(first.Secret.Data["secret"]) != "from elsewhere" || string(first.Secret.Data["id"]) != "acme.ci" {
+		t.Fatalf("%s, with %d keys", first.Change, len(first.Secret.Data))
+	}
+	if list, exists := first.Secret.Annotations[v1alpha1.CredentialsAnnotation]; exists {
+		t.Errorf("it lists secrets that are not ours: %s", list)
+	}
+	there := first.Secret
+	there.UID, there.ResourceVersion = "s", "1"
+	r.Output.Version = "s/1"
+	if step := next(there); step.Secret != nil || !step.At.IsZero() {
+		t.Errorf("it is written again: %s at %v", step.Change, step.At)
+	}
+	r.Output.Copied = model.NewSensitive("changed there")
+	if step := next(there); string(step.Secret.Data["secret"]) != "changed there" || step.Secret.ResourceVersion != "1" {
+		t.Errorf("%s does not follow", step.Change)
+	}
+	r.Output.Copied, r.Output.SecretKey = model.Sensitive{}, ""
+	if step := next(there); len(step.Secret.Data) != 1 || string(step.Secret.Data["id"]) != "acme.ci" {
+		t.Errorf("without a client secret it has %d keys", len(step.Secret.Data))
+	}
+}
+
+// One that Gatehouse made becomes a copy: what was announced is nobody's, and the list of its
+// digests goes, or it would prove them still if the source were changed back.
+func TestAGeneratedSecretThatBecomesACopyLeavesNothingBehind(t *testing.T) {
+	keeper, r, s := output.NewKeeper(rand.Reader, key), wanted(), written(t)
+	list, err := credential.Parse(s.Annotations[v1alpha1.CredentialsAnnotation])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Output.Version, r.Output.State, r.Output.Plan.Generation = "s/1", credential.State{Credentials: list, Held: list[0].ID}, 2
+	if step, err := keeper.Next(r, s, noon); err != nil || step.Change != output.Announced {
+		t.Fatal(step.Change, err)
+	}
+	r.Output.Made, r.Output.State, r.Output.Copied = false, credential.State{}, model.NewSensitive("from elsewhere")
+	step, err := keeper.Next(r, s, noon)
+	if err != nil || step.Change != output.Copied || string(step.Secret.Data["secret"]) != "from elsewhere" {
+		t.Fatal(step.Change, err)
+	}
+	if list, exists := step.Secret.Annotations[v1alpha1.CredentialsAnnotation]; exists {
+		t.Errorf("it still lists %s", list)
 	}
 }

@@ -80,7 +80,7 @@ func runs(home *model.Organization, a *model.Application) bool {
 
 // strictest is the application that may do nothing.
 func strictest(home *model.Organization, like *model.Application) *model.Application {
-	a := &model.Application{Consent: model.Consent{Mode: model.ConsentExplicit}, IDTokenAlg: like.IDTokenAlg, Secrets: like.Secrets}
+	a := &model.Application{Consent: model.Consent{Mode: model.ConsentExplicit}, IDTokenAlg: like.IDTokenAlg, Secrets: like.Secrets, Proofs: like.Proofs}
 	if followsCeiling(home, like) {
 		a.AccessTokenTTL = like.AccessTokenTTL
 	}
@@ -120,11 +120,13 @@ func (r record) credentials(old, next *model.Application) {
 			effect = Widened
 		}
 		r.value(FieldCredentials, credentials(old), credentials(next), effect)
+		return
 	case anyMore(old.Secrets, next.Secrets):
 		r.value(FieldCredentials, credentials(old), "another client secret", Widened)
 	case anyMore(next.Secrets, old.Secrets):
 		r.value(FieldCredentials, credentials(old), "fewer client secrets", Narrowed)
 	}
+	r.set(FieldCredentials, old.Proofs.Lines(), next.Proofs.Lines())
 }
 
 // anyMore reports whether a secret of next proves something at a time at which it was none
@@ -139,10 +141,14 @@ func anyMore(old, next []model.ClientSecret) bool {
 }
 
 func credentials(a *model.Application) string {
-	if a.Public() {
+	switch {
+	case a.Public():
 		return "nothing: it is public"
+	case len(a.Secrets) > 0:
+		return "a client secret"
+	default:
+		return strings.Join(a.Proofs.Lines(), ", ")
 	}
-	return "a client secret"
 }
 
 // consent: to ask less often is wider.

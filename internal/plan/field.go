@@ -28,6 +28,7 @@ const (
 	FieldAdmitApps     = "allowedNamespaces.apiApplications"
 	FieldAdmitRoles    = "allowedNamespaces.roles"
 	FieldSlugGrants    = "slugs"
+	FieldDeletion      = "deletionPolicy"
 	FieldMembership    = "membership"
 	FieldRoles         = "roles"
 	FieldScopes        = "scopes"
@@ -64,7 +65,7 @@ var labels = map[string]string{
 	FieldExternal: "applications of others that may be let in", FieldLogin: "sign-ins that count",
 	FieldScope: "scopes that exist", FieldDescription: "description shown to people of scope", FieldIncludes: "what is included in scope",
 	FieldAdmitApps: "namespaces that may attach applications", FieldAdmitRoles: "namespaces that may attach Roles",
-	FieldSlugGrants: "slugs that it may take", FieldMembership: "is", FieldRoles: "roles", FieldScopes: "scopes",
+	FieldSlugGrants: "slugs that it may take", FieldDeletion: "deleting it while others depend on it is", FieldMembership: "is", FieldRoles: "roles", FieldScopes: "scopes",
 	FieldOwnScopes: "scopes for itself", FieldAbroad: "scopes here, where members may let it in",
 	FieldClientID: "client ID", FieldClientIDOwner: "client ID, another application had it",
 	FieldType: "type", FieldProtocol: "scopes of the protocol", FieldGrantTypes: "grant types", FieldRedirects: "codes are sent to",

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/internal/plan"
@@ -40,6 +41,7 @@ func newWorld() *world {
 			Secrets: []model.ClientSecret{{
 				Digest: model.SecretDigest{9}, NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
 			}},
+			Proofs: model.Proofs{Keys: []jwk.Key{{ID: "k", Thumbprint: "t", Algorithms: []string{"ES256"}}}, ServiceAccounts: []model.ServiceAccount{{Namespace: "home", Name: "ci"}}},
 		},
 		role:     model.Role{UID: "r", Namespace: "home", Name: "role"},
 		provider: model.Provider{UID: "p", Namespace: "system", Name: "local", Local: &model.LocalPolicy{MinLength: 8}},
@@ -80,6 +82,8 @@ func TestEveryFieldOfTheModelIsCompared(t *testing.T) {
 	}{
 		{func(w *world) any { return &w.application }, nil},
 		{func(w *world) any { return &w.application.Secrets[0] }, nil},
+		{func(w *world) any { return &w.application.Proofs.Keys[0] }, []string{"Public"}}, // the thumbprint is of it
+		{func(w *world) any { return &w.application.Proofs.ServiceAccounts[0] }, nil},
 		{func(w *world) any { return &w.home }, []string{"Catalogue", "Providers", "byClientID", "byUID", "people"}},
 		{func(w *world) any { return &w.role }, nil},
 		{func(w *world) any { return &w.holding }, []string{"Role"}},
@@ -109,9 +113,10 @@ func TestEveryFieldOfTheModelIsCompared(t *testing.T) {
 	}
 }
 
-// The snapshot itself: whoever adds a field there has to say here that it is compared.
+// The snapshot itself (Adopted is in the IDs of what is served): whoever adds a field there has to say here that it is compared.
 func TestTheFieldsOfASnapshotAreKnown(t *testing.T) {
-	known := []string{"Digest", "Providers", "Objects", "bySlug", "byID", "abroad", "origins"}
+	// Unread is of a cluster that is followed, and nothing that is declared.
+	known := []string{"Digest", "Providers", "Objects", "Adopted", "Unread", "bySlug", "byID", "abroad", "origins"}
 	for i := range reflect.TypeFor[model.Snapshot]().NumField() {
 		if f := reflect.TypeFor[model.Snapshot]().Field(i); !slices.Contains(known, f.Name) {
 			t.Errorf("nobody compares %s of a Snapshot", f.Name)
@@ -164,6 +169,10 @@ func another(t *testing.T, name string, v reflect.Value) {
 		v.Set(reflect.ValueOf([]model.Holding{{Role: &model.Role{UID: "x", Namespace: "home", Name: "x"}}}))
 	case []model.ClientSecret:
 		v.Set(reflect.ValueOf([]model.ClientSecret{{Digest: model.SecretDigest{1}}}))
+	case []jwk.Key:
+		v.Set(reflect.ValueOf([]jwk.Key{{ID: "x", Thumbprint: "y"}}))
+	case []model.ServiceAccount:
+		v.Set(reflect.ValueOf([]model.ServiceAccount{{Namespace: "home", Name: "x"}}))
 	case model.SecretDigest:
 		v.Set(reflect.ValueOf(model.SecretDigest{1}))
 	default:

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 // A comment on a pull request has room for this much; the rest is counted.
@@ -93,7 +95,7 @@ func (m *markdown) verdicts(title string, p *Plan, which func(Verdict) bool) {
 
 // code is text that Markdown shows as it is, on one line.
 func code(text string) string {
-	text = plain(text)
+	text = model.Plain(text)
 	fence := "`"
 	for strings.Contains(text, fence) {
 		fence += "`"

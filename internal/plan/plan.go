@@ -109,6 +109,8 @@ func Compare(old, next State) Plan {
 		Verdicts: append([]Verdict{}, verdicts(old.Result.Reports, next.Result.Reports)...),
 	}
 	p.Changes = append(p.Changes, admissions(&old.Input, &next.Input)...)
+	p.Changes = append(p.Changes, protection(&old.Input, &next.Input)...)
+	p.Verdicts = append(p.Verdicts, deletions(old, next)...)
 	slices.SortStableFunc(p.Changes, compareChanges)
 	for _, c := range p.Changes {
 		switch c.Effect {

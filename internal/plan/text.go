@@ -3,8 +3,9 @@ package plan
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 // marks begin a line of the text.
@@ -15,18 +16,18 @@ func (p *Plan) Text(w io.Writer) error {
 	var b strings.Builder
 	for i, c := range p.Changes {
 		if i == 0 || c.Organization != p.Changes[i-1].Organization {
-			b.WriteString(heading(c, plain) + "\n")
+			b.WriteString(heading(c, model.Plain) + "\n")
 		}
 		if i == 0 || c.Subject != p.Changes[i-1].Subject || c.Organization != p.Changes[i-1].Organization {
-			fmt.Fprintf(&b, "  %s\n", c.Subject.words(plain))
+			fmt.Fprintf(&b, "  %s\n", c.Subject.words(model.Plain))
 		}
-		fmt.Fprintf(&b, "  %s %s\n", marks[c.Effect], c.words(plain))
+		fmt.Fprintf(&b, "  %s %s\n", marks[c.Effect], c.words(model.Plain))
 	}
 	for i, v := range p.Verdicts {
 		if i == 0 {
 			b.WriteString("Verdicts\n")
 		}
-		fmt.Fprintf(&b, "  %s\n", v.words(plain))
+		fmt.Fprintf(&b, "  %s\n", v.words(model.Plain))
 	}
 	b.WriteString(p.summary() + "\n")
 	_, err := io.WriteString(w, b.String())
@@ -162,23 +163,5 @@ func (v Verdict) words(show func(string) string) string {
 	if v.Field != "" {
 		text += show(v.Field) + ": "
 	}
-	return text + plain(v.Message)
+	return text + model.Plain(v.Message)
 }
-
-// plain escapes what steers a terminal or begins a line.
-func plain(text string) string {
-	if !strings.ContainsFunc(text, unprintable) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if unprintable(r) {
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func unprintable(r rune) bool { return !strconv.IsPrint(r) }

@@ -1,13 +1,21 @@
 // Package clientauth finds out which application sends a request, and whether it proves
-// it (RFC 6749 section 2.3). It never tells an unknown client from a wrong secret.
+// it (RFC 6749 section 2.3). It never tells an unknown client from a wrong secret or a wrong
+// assertion.
+//
+// Start reading at Authenticate; assertion.go is RFC 7523, published.go the keys that
+// applications publish themselves.
 package clientauth
 
 import (
+	"context"
+	"crypto"
 	"encoding/base64"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 )
@@ -21,19 +29,59 @@ type Client struct {
 // Authenticated reports whether the client proved itself; a public one cannot.
 func (c Client) Authenticated() bool { return c.Application != nil && !c.Application.Public() }
 
-// Authenticator checks clients' secrets.
-type Authenticator struct {
-	digestKey model.Sensitive
+// Options are what an Authenticator is made of.
+type Options struct {
+	// Issuer is whom assertions are for.
+	Issuer string
+	// DigestKey is that under which secrets are kept as digests.
+	DigestKey model.Sensitive
+	// Once remembers assertions that were used, on all replicas.
+	Once Once
+	// Admit refuses an application whose assertions come too often: each leaves a row behind.
+	// Nil admits all.
+	Admit func(app *model.Application, now time.Time) error
+	// Published finds the keys that applications publish; nil: none are.
+	Published Published
+	// UnknownClusterKey is called when the token of a ServiceAccount is signed by a key that
+	// is not known; it returns at once. Nil: nobody can ask for newer ones.
+	UnknownClusterKey func()
 }
 
-// New returns an Authenticator for secrets that are kept as digests under the key.
-func New(digestKey model.Sensitive) *Authenticator { return &Authenticator{digestKey} }
+// Once remembers until a time that an assertion was used; store.ErrConflict: it was before.
+type Once interface {
+	UseAssertion(ctx context.Context, hash []byte, until time.Time) error
+}
+
+// Published finds the keys of an application that publishes them, newer ones if none of
+// those that are known has the key ID.
+type Published interface {
+	Keys(ctx context.Context, app *model.Application, kid string, now time.Time) []jwk.Key
+}
+
+// Authenticator checks what clients prove themselves by: secrets, and assertions.
+type Authenticator struct {
+	Options
+	cluster atomic.Pointer[Cluster]
+	decoys  map[string]crypto.PublicKey // by algorithm; nobody has their private half
+}
+
+// Cluster is the issuer of ServiceAccounts' tokens, with its keys.
+type Cluster struct {
+	Issuer string
+	Keys   []jwk.Key
+}
+
+// New returns an Authenticator.
+func New(o Options) *Authenticator { return &Authenticator{Options: o, decoys: decoys()} }
+
+// UseCluster takes the tokens of ServiceAccounts of that issuer from the next request on.
+func (a *Authenticator) UseCluster(c Cluster) { a.cluster.Store(&c) }
 
 // Methods are the values of token_endpoint_auth_methods_supported.
-var Methods = []string{"client_secret_basic", "client_secret_post", "none"}
+var Methods = []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}
 
-// SecretMethods are those that prove something.
-var SecretMethods = Methods[:2]
+// ProvingMethods are those that prove something.
+var ProvingMethods = Methods[:3]
 
 // refused is the one answer to whoever is not who they say, whatever the cause.
 var refused = oauth.Refuse(oauth.InvalidClient, "client authentication failed")
@@ -44,13 +92,16 @@ type credentials struct{ id, secret, sent string }
 
 // Authenticate returns the client of a request by its Authorization header and form. An
 // application that is not served is as unknown as one that never was.
-func (a *Authenticator) Authenticate(s *model.Snapshot, now time.Time, authorization string, form url.Values) (Client, error) {
+func (a *Authenticator) Authenticate(ctx context.Context, s *model.Snapshot, now time.Time, authorization string, form url.Values) (Client, error) {
+	if form.Has("client_assertion") || form.Has("client_assertion_type") {
+		return a.byAssertion(ctx, s, now, authorization, form)
+	}
 	c, err := read(authorization, form)
 	if err != nil {
 		return Client{}, err
 	}
 	// Done for everybody: time tells nothing.
-	digest, asSent := a.digestKey.Digest([]byte(c.secret)), a.digestKey.Digest([]byte(c.sent))
+	digest, asSent := a.DigestKey.Digest([]byte(c.secret)), a.DigestKey.Digest([]byte(c.sent))
 	organization, application := s.Application(c.id)
 	if application == nil {
 		// The same comparison against a digest that matches no secret.
@@ -85,7 +136,7 @@ func read(authorization string, form url.Values) (credentials, error) {
 	case !ok:
 		return credentials{}, refused
 	case body.secret != "":
-		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "two client authentication methods; use one")
+		return credentials{}, twoMethods
 	case body.id != "" && body.id != basic.id:
 		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "client_id is not that of the Authorization header")
 	}

@@ -26,7 +26,7 @@ func fixture() (*Authenticator, *model.Snapshot) {
 	public := &model.Application{UID: "2", ClientID: "acme.cli"}
 	expired := &model.Application{UID: "3", ClientID: "acme.old", ExpiresAt: noon}
 	o := model.Organization{ID: "o", Slug: "acme"}.WithMembers([]*model.Application{confidential, public, expired}, nil)
-	return New(key), model.NewSnapshot("", []*model.Organization{o}, nil, nil)
+	return New(Options{DigestKey: key}), model.NewSnapshot("", []*model.Organization{o}, nil, nil)
 }
 
 func basic(id, secret string) string {
@@ -59,7 +59,7 @@ func TestWhoIsAdmitted(t *testing.T) {
 		"an empty Basic secret and a body's": {basic("acme.ci", ""), url.Values{"client_secret": {"old"}}, oauth.InvalidRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := a.Authenticate(s, noon, c.header, c.form)
+			got, err := a.Authenticate(t.Context(), s, noon, c.header, c.form)
 			var refused *oauth.Error
 			switch {
 			case c.code == "" && (err != nil || got.Application == nil):
@@ -76,7 +76,7 @@ func FuzzBasicHeader(f *testing.F) {
 	f.Add(basic("acme.ci", "old"), "", "")
 	f.Add("Basic Og==", "acme.cli", "x")
 	f.Fuzz(func(t *testing.T, header, id, secret string) {
-		got, err := a.Authenticate(s, noon, header, url.Values{"client_id": {id}, "client_secret": {secret}})
+		got, err := a.Authenticate(t.Context(), s, noon, header, url.Values{"client_id": {id}, "client_secret": {secret}})
 		if (err == nil) != (got.Application != nil) {
 			t.Errorf("%+v and %v", got, err)
 		}

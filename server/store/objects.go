@@ -4,18 +4,19 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	selectObjects = `SELECT uid, kind, namespace, name, present, gone_at FROM objects`
+	selectObjects = `SELECT uid, kind, namespace, name, present, gone_at, organization_id FROM objects`
 
 	selectObject = selectObjects + ` WHERE uid = $1`
 
-	insertObject = `INSERT INTO objects (uid, kind, namespace, name, present, gone_at) VALUES ($1, $2, $3, $4, $5, $6)
+	insertObject = `INSERT INTO objects (uid, kind, namespace, name, present, gone_at, organization_id) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (uid) DO UPDATE SET kind = excluded.kind, namespace = excluded.namespace, name = excluded.name,
-		present = excluded.present, gone_at = excluded.gone_at`
+		present = excluded.present, gone_at = excluded.gone_at, organization_id = excluded.organization_id`
 
 	insertKey  = `INSERT INTO keys (fingerprint) VALUES ($1) ON CONFLICT (fingerprint) DO NOTHING`
 	selectKeys = `SELECT fingerprint FROM keys ORDER BY fingerprint`
@@ -27,6 +28,7 @@ type objectMemory struct {
 	mu    sync.Mutex
 	known map[string]remembered // by UID; nil: not read yet
 	gone  map[string]Object
+	last  []Object // what was said to be present last, and is stored so; nil: nothing
 }
 
 type remembered struct {
@@ -45,22 +47,46 @@ func (db *DB) SyncObjects(ctx context.Context, present []Object, now time.Time) 
 	if err := m.load(ctx, db); err != nil {
 		return nil, err
 	}
-	if changed := m.changed(present, now); len(changed) > 0 {
-		if err := db.write(ctx, func(t *tx) error { return t.rememberObjects(changed) }); err != nil {
-			m.known = nil // the write may still happen: read again
-			return nil, err
+	if m.last == nil || !slices.Equal(m.last, present) {
+		if changed := m.changed(present, now); len(changed) > 0 {
+			if err := db.write(ctx, func(t *tx) error { return t.rememberObjects(changed) }); err != nil {
+				m.known = nil // the write may still happen: read again
+				return nil, err
+			}
+			for _, o := range changed {
+				m.remember(o)
+			}
 		}
-		for _, o := range changed {
-			m.remember(o)
-		}
+		m.last = slices.Clone(present)
 	}
 	gone := map[string]Object{}
+	if len(m.gone) == 0 {
+		return gone, nil
+	}
 	for _, o := range present {
 		if was, ever := m.gone[o.UID]; ever {
 			gone[o.UID] = was
 		}
 	}
 	return gone, nil
+}
+
+// PresentIn returns the objects of some namespaces that existed when SyncObjects was told
+// last, by UID in ascending order.
+func (db *DB) PresentIn(ctx context.Context, namespaces []string) ([]Object, error) {
+	m := &db.objects
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.load(ctx, db); err != nil {
+		return nil, err
+	}
+	var found []Object
+	for _, uid := range slices.Sorted(maps.Keys(m.known)) {
+		if o := m.known[uid]; o.present && slices.Contains(namespaces, o.Namespace) {
+			found = append(found, o.Object)
+		}
+	}
+	return found, nil
 }
 
 // Object finds a remembered object by its UID, present or gone.
@@ -77,7 +103,7 @@ func (m *objectMemory) load(ctx context.Context, db *DB) error {
 	if err != nil {
 		return err
 	}
-	m.known, m.gone = make(map[string]remembered, len(rows)), map[string]Object{}
+	m.known, m.gone, m.last = make(map[string]remembered, len(rows)), map[string]Object{}, nil
 	for _, o := range rows {
 		m.remember(o)
 	}
@@ -102,6 +128,9 @@ func (m *objectMemory) changed(present []Object, now time.Time) []remembered {
 		seen[o.UID] = true
 		was, known := m.known[o.UID]
 		o.GoneAt = was.GoneAt
+		if o.OrganizationID == "" { // not served now: what it was last
+			o.OrganizationID = was.OrganizationID
+		}
 		if known && !was.present {
 			o.GoneAt = moment(millis(now))
 		}
@@ -109,18 +138,20 @@ func (m *objectMemory) changed(present []Object, now time.Time) []remembered {
 			out = append(out, is)
 		}
 	}
-	for _, uid := range slices.Sorted(maps.Keys(m.known)) {
-		if was := m.known[uid]; was.present && !seen[uid] {
+	went := len(out)
+	for uid, was := range m.known {
+		if was.present && !seen[uid] {
 			was.present, was.GoneAt = false, moment(millis(now))
 			out = append(out, was)
 		}
 	}
+	slices.SortFunc(out[went:], func(a, b remembered) int { return strings.Compare(a.UID, b.UID) })
 	return out
 }
 
 func (t *tx) rememberObjects(changed []remembered) error {
 	for _, o := range changed {
-		_, err := t.exec(insertObject, o.UID, o.Kind, o.Namespace, o.Name, number(o.present), millis(o.GoneAt))
+		_, err := t.exec(insertObject, o.UID, o.Kind, o.Namespace, o.Name, number(o.present), millis(o.GoneAt), o.OrganizationID)
 		if err != nil {
 			return err
 		}
@@ -130,7 +161,7 @@ func (t *tx) rememberObjects(changed []remembered) error {
 
 func scanObject(s scanner) (o remembered, err error) {
 	var gone int64
-	err = s.Scan(&o.UID, &o.Kind, &o.Namespace, &o.Name, &o.present, &gone)
+	err = s.Scan(&o.UID, &o.Kind, &o.Namespace, &o.Name, &o.present, &gone, &o.OrganizationID)
 	o.GoneAt = moment(gone)
 	return o, err
 }

@@ -1,6 +1,6 @@
 // Package store keeps people's data: accounts, sessions, device authorizations,
-// authorization codes, consents, grants, revocations, the audit log, and which declared
-// objects have existed.
+// authorization codes, consents, grants, revocations, used assertions, the audit log, and
+// which declared objects have existed.
 //
 // Every method is one transaction; the audit event of an act is written in it. Codes,
 // tokens and session identifiers arrive here already hashed under a key that the store
@@ -9,8 +9,9 @@
 // wraps ErrUnavailable. Configuration is never kept here.
 //
 // Start reading at types.go; people.go, sessions.go, devices.go, codes.go, consents.go,
-// grants.go, audit.go, objects.go and sweep.go are the methods, sqlite.go and writer.go
-// the engine, cache.go what spares reads, backup.go a copy of a running store.
+// assertions.go, grants.go, audit.go, objects.go, adoptions.go, resets.go and sweep.go are the
+// methods, sqlite.go and writer.go the engine, cache.go what spares reads, backup.go a copy of a
+// running store.
 package store
 
 import (

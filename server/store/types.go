@@ -175,4 +175,12 @@ type Object struct {
 	// GoneAt is when it was last absent; zero: never. What was issued for it until then is
 	// dead for good.
 	GoneAt time.Time
+	// OrganizationID is where an ApiApplication was served last; empty: nowhere yet.
+	OrganizationID string
+}
+
+// Remembered is an object, present or gone.
+type Remembered struct {
+	Object
+	Present bool
 }

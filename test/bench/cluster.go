@@ -25,11 +25,20 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/test/incluster"
 	"github.com/gatehouse-dev/gatehouse/test/localkube"
 	"github.com/gatehouse-dev/gatehouse/test/process"
 )
 
 const roleChanges = 100
+
+// heldRole is a Role that a machine client holds, which sees by introspection what it may.
+type heldRole struct{ namespace, name, clientID string }
+
+var (
+	smallRole = heldRole{"acme", "developer", "acme.ci"}
+	largeRole = heldRole{incluster.HeldNamespace, incluster.HeldRole, incluster.HeldClientID}
+)
 
 // measureCluster runs Gatehouse against a real kube-apiserver and measures how long a
 // change of a Role takes, from the API server's answer to the first introspection that
@@ -55,7 +64,7 @@ func measureCluster(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { _ = w.Stop() }()
-	times, err := w.changeRole(ctx, cluster)
+	times, err := w.changeRole(ctx, cluster, smallRole)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, w.Printed)
 	}
@@ -123,8 +132,8 @@ func apply(ctx context.Context, cluster kube.Client, secret string) error {
 }
 
 // changeRole gives the machine client's Role one scope more and one less, in turn.
-func (w *world) changeRole(ctx context.Context, cluster kube.Client) ([]time.Duration, error) {
-	token, err := redeem(post(w.URL+"/oauth/token/", url.Values{"grant_type": {"client_credentials"}}, "acme.ci", w.secret), false, send)
+func (w *world) changeRole(ctx context.Context, cluster kube.Client, of heldRole) ([]time.Duration, error) {
+	token, err := redeem(post(w.URL+"/oauth/token/", url.Values{"grant_type": {"client_credentials"}}, of.clientID, w.secret), false, send)
 	if err != nil {
 		return nil, err
 	}
@@ -134,13 +143,13 @@ func (w *world) changeRole(ctx context.Context, cluster kube.Client) ([]time.Dur
 		if i%2 == 0 {
 			want, scopes = "org:read", `["org:read"]`
 		}
-		role := &v1alpha1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "developer"}}
+		role := &v1alpha1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: of.namespace, Name: of.name}}
 		patch := kube.RawPatch(types.MergePatchType, []byte(`{"spec":{"rules":[{"scopes":`+scopes+`}]}}`))
 		if err := cluster.Patch(ctx, role, patch); err != nil {
 			return nil, err
 		}
 		changed := time.Now()
-		if err := w.untilScope(token.Access, want); err != nil {
+		if err := w.untilScope(token.Access, want, of.clientID); err != nil {
 			return nil, err
 		}
 		times = append(times, time.Since(changed))
@@ -148,9 +157,9 @@ func (w *world) changeRole(ctx context.Context, cluster kube.Client) ([]time.Dur
 	return times, nil
 }
 
-func (w *world) untilScope(token, want string) error {
+func (w *world) untilScope(token, want, clientID string) error {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		r := post(w.URL+"/oauth/introspect/", url.Values{"token": {token}}, "acme.ci", w.secret)
+		r := post(w.URL+"/oauth/introspect/", url.Values{"token": {token}}, clientID, w.secret)
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,7 +26,7 @@ func main() {
 	bare := flag.Bool("bare", false, "be the bare handler (used by bench itself)")
 	length := flag.Duration("for", 3*time.Second, "length of one measurement")
 	rounds := flag.Int("rounds", 3, "measurements of each operation, all servers in turn; the median counts")
-	only := flag.String("only", "", "measure only operations whose name contains this, or compile, or cluster")
+	only := flag.String("only", "", "measure only operations whose name contains this, or compile, cluster or scale")
 	peers := flag.Bool("peers", true, "measure oidc-provider and zitadel/oidc as well")
 	load := flag.Duration("load", 0, "instead, load one Gatehouse with all operations for so long, and watch its memory")
 	flag.Parse()
@@ -50,7 +51,7 @@ func main() {
 
 // measureAll prints one table after another; a part that fails ends the run.
 func measureAll(ctx context.Context, how paired, only string) error {
-	if only != "compile" && only != "cluster" {
+	if !slices.Contains([]string{"compile", "cluster", "scale"}, only) {
 		if err := measureOperations(ctx, how); err != nil {
 			return err
 		}
@@ -59,7 +60,12 @@ func measureAll(ctx context.Context, how paired, only string) error {
 		measureCompile()
 	}
 	if how.wanted("cluster") {
-		return measureCluster(ctx)
+		if err := measureCluster(ctx); err != nil {
+			return err
+		}
+	}
+	if how.wanted("scale") {
+		return measureScale(ctx)
 	}
 	return nil
 }

@@ -1,17 +1,20 @@
 package chart
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,17 +22,17 @@ import (
 	"github.com/gatehouse-dev/gatehouse/test/localkube"
 )
 
-// cluster is a real Kubernetes API without nodes and controllers: pods are admitted and
-// never run. The chart is installed in it as its users do.
+// cluster is a real Kubernetes API without nodes: pods are admitted and never run. The chart
+// is installed in it as its users do.
 type cluster struct {
 	*localkube.Cluster
 	client.Client
 	kubeconfig string
 }
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t *testing.T, options ...localkube.Option) *cluster {
 	t.Helper()
-	kube, err := localkube.Start("", nil)
+	kube, err := localkube.Start("", nil, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +51,25 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
+// newManagedCluster makes pods of Deployments, and finishes deletions.
+func newManagedCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := newCluster(t, localkube.Accounts)
+	m, err := c.Manage(t.TempDir(), append(slices.Clone(localkube.Deleters), localkube.Runners...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(m.Log())
+		}
+		if err := m.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
 func (c *cluster) kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	return kubectl(t, c.kubeconfig, stdin, args...)
@@ -62,6 +84,9 @@ func (c *cluster) deployment(t *testing.T) *appsv1.Deployment {
 	return d
 }
 
+// patience of kubectl: a namespace takes five seconds at the least, on a slow machine more.
+const patience = "--timeout=2m"
+
 // uids of what a release must not take away.
 func (c *cluster) uids(t *testing.T) string {
 	t.Helper()
@@ -71,22 +96,33 @@ func (c *cluster) uids(t *testing.T) string {
 // manifest is the part of the notes that is piped into kubectl.
 var manifest = regexp.MustCompile(`(?s)apply -f - <<'EOF'\n(.*?)\n *EOF`)
 
+// namespaces of a tenant and of the installation, as config/default has it.
+const namespaces = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: acme}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: gatehouse-system, labels: {pod-security.kubernetes.io/enforce: restricted}}
+`
+
 // One cluster for both: each finds what the other left behind, as after a change of tools.
 func TestALifeOfARelease(t *testing.T) {
-	c := newCluster(t)
-	c.kubectl(t, "", "create", "namespace", "acme")
+	c := newManagedCluster(t)
+	c.kubectl(t, namespaces, "create", "-f", "-")
 	each(t, func(t *testing.T, h helm) {
-		install := []string{"install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", "issuer=" + issuer}
+		install := []string{"install", "gatehouse", path, "--namespace", namespace, "--set", "issuer=" + issuer}
 		notes := h.must(t, c.kubeconfig, install...)
 		c.served(t)
 		declare(t, c, notes)
 		before := c.uids(t)
+		c.podAdmitted(t, "--log-level=info")
 
 		h.must(t, c.kubeconfig, "upgrade", "gatehouse", path, "--namespace", namespace, "--reuse-values", "--set", "logLevel=debug")
-		if args := c.deployment(t).Spec.Template.Spec.Containers[0].Args; !strings.Contains(strings.Join(args, " "), "--log-level=debug") {
-			t.Errorf("after the upgrade it is started with %v", args)
-		}
+		c.podAdmitted(t, "--log-level=debug")
 		h.uninstall(t, c)
+		c.kubectl(t, "", "wait", "--for=delete", patience, "-A", "pods,replicasets", "-l", "app.kubernetes.io/name=gatehouse")
 		if left := c.kubectl(t, "", "get", "-A", "-l", "app.kubernetes.io/name=gatehouse", "-o", "name",
 			"deployments,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"); left != "" {
 			t.Errorf("left behind:\n%s", left)
@@ -98,15 +134,55 @@ func TestALifeOfARelease(t *testing.T) {
 		if after := c.uids(t); after != before {
 			t.Errorf("what was declared:\n%s\nafter it is installed again:\n%s", before, after)
 		}
-		// The definitions go with the release and take what is declared with them; there is
-		// nobody left who could answer a finalizer, and nobody has to.
+
+		// Without the server there is nobody who could answer a finalizer, and nobody has to:
+		// neither when what is declared is deleted,
+		h.uninstall(t, c)
+		c.kubectl(t, "", "delete", patience, "gatehouse", "--all", "-A")
+		c.kubectl(t, "", "delete", patience, "namespace", "acme", namespace)
+		// nor when the definitions go with the release and take it with them.
+		c.kubectl(t, namespaces, "create", "-f", "-")
+		declare(t, c, h.must(t, c.kubeconfig, install...))
 		h.must(t, c.kubeconfig, "upgrade", "gatehouse", path, "--namespace", namespace, "--reuse-values", "--set", "crds.keep=false")
 		h.uninstall(t, c)
-		c.kubectl(t, "", "wait", "--for=delete", "--timeout=30s", "crd", "-l", "!nothing")
+		c.kubectl(t, "", "wait", "--for=delete", patience, "crd", "-l", "!nothing")
 		if left := c.kubectl(t, "", "get", "crd", "-o", "name"); left != "" {
 			t.Errorf("left behind:\n%s", left)
 		}
 	})
+}
+
+// podAdmitted waits until the Deployment has a Pod with the argument: the API server let it
+// in, with its service account's token, in a namespace that admits only restricted ones.
+func (c *cluster) podAdmitted(t *testing.T, argument string) {
+	t.Helper()
+	var pods corev1.PodList
+	var events corev1.EventList
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if err := errors.Join(c.List(t.Context(), &pods, client.InNamespace(namespace)), c.List(t.Context(), &events, client.InNamespace(namespace))); err != nil {
+			t.Fatal(err)
+		}
+		if i := slices.IndexFunc(pods.Items, func(p corev1.Pod) bool { return slices.Contains(p.Spec.Containers[0].Args, argument) }); i >= 0 {
+			pod := pods.Items[i]
+			if pod.Spec.ServiceAccountName != "gatehouse" || !slices.ContainsFunc(pod.Spec.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool {
+				return m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount"
+			}) {
+				t.Errorf("the pod has no token of its service account: %+v", pod.Spec)
+			}
+			weaker := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "weaker-", Namespace: namespace}, Spec: c.deployment(t).Spec.Template.Spec}
+			weaker.Spec.Containers[0].SecurityContext.AllowPrivilegeEscalation = nil
+			if err := c.Create(t.Context(), weaker, client.DryRunAll); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "violates PodSecurity") {
+				t.Errorf("a weaker pod is not refused: %v", err)
+			}
+			return
+		}
+		if time.Now().After(end) {
+			for _, e := range events.Items {
+				t.Logf("%s %s: %s", e.InvolvedObject.Kind, e.Reason, e.Message)
+			}
+			t.Fatalf("no pod with %s", argument)
+		}
+	}
 }
 
 func TestTheChartTakesOverWhatWasAppliedByHand(t *testing.T) {

@@ -43,21 +43,60 @@ func TestRenderingTwiceGivesTheSameBytes(t *testing.T) {
 
 // Whoever starts with one can go on with the other.
 func TestTheChartAndTheKustomizationDeployTheSame(t *testing.T) {
-	want := objects(t, kubectl(t, "", "", "kustomize", root+"/config/default"))
-	delete(want, "Namespace /"+namespace) // helm install --create-namespace
+	for config, values := range map[string]string{
+		"default":    "issuer=" + issuer,
+		"namespaced": "issuer=" + issuer + ",namespaces={" + namespace + "}",
+	} {
+		want := objects(t, kubectl(t, "", "", "kustomize", root+"/config/"+config))
+		delete(want, "Namespace /"+namespace) // helm install --create-namespace
+		each(t, func(t *testing.T, h helm) {
+			out, err := h.template(t, "--set", values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := objects(t, out)
+			if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
+				t.Errorf("-config/%s +chart:\n%s", config, diff)
+			}
+			for name := range want {
+				if diff := cmp.Diff(text(t, want[name]), text(t, got[name])); diff != "" {
+					t.Errorf("%s: -config/%s +chart:\n%s", name, config, diff)
+				}
+			}
+		})
+	}
+}
+
+// Rights in namespaces are those in the cluster, in each of them and nowhere else.
+func TestANamespaceListGivesNoRightsInTheCluster(t *testing.T) {
 	each(t, func(t *testing.T, h helm) {
-		out, err := h.template(t, "--set", "issuer="+issuer)
-		if err != nil {
+		cluster, err1 := h.template(t, "--set", "issuer="+issuer)
+		scoped, err2 := h.template(t, "--set", "issuer="+issuer+",namespaces={acme,globex}")
+		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)
 		}
-		got := objects(t, out)
-		if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
-			t.Errorf("-config/default +chart:\n%s", diff)
-		}
-		for name := range want {
-			if diff := cmp.Diff(text(t, want[name]), text(t, got[name])); diff != "" {
-				t.Errorf("%s: -config/default +chart:\n%s", name, diff)
+		want := objects(t, cluster)["ClusterRole /gatehouse"].(map[string]any)["rules"].([]any)
+		want = slices.DeleteFunc(want, func(rule any) bool {
+			return fmt.Sprint(rule.(map[string]any)["resources"]) == "[namespaces]"
+		})
+		got := objects(t, scoped)
+		for _, in := range []string{"acme", "globex", namespace} {
+			role, _ := got["Role "+in+"/gatehouse-declarations"].(map[string]any)
+			if diff := cmp.Diff(text(t, want), text(t, role["rules"])); diff != "" || len(want) == 0 {
+				t.Errorf("%s: -cluster +namespace:\n%s", in, diff)
 			}
+			binding, _ := got["RoleBinding "+in+"/gatehouse-declarations"].(map[string]any)
+			if bound := text(t, binding["subjects"]); !strings.Contains(bound, "name: gatehouse\n  namespace: "+namespace) {
+				t.Errorf("%s: bound to %s", in, bound)
+			}
+		}
+		for name, object := range got {
+			if strings.HasPrefix(name, "ClusterRoleBinding") && strings.Contains(fmt.Sprint(object), "ServiceAccount") {
+				t.Errorf("%s gives rights in the cluster", name)
+			}
+		}
+		if !strings.Contains(scoped, "value: acme,"+namespace+",globex") {
+			t.Error("the server does not get the list")
 		}
 	})
 }
@@ -113,7 +152,7 @@ func objects(t *testing.T, manifests string) map[string]any {
 
 // The chart can read no files outside itself, so it has copies.
 func TestTheCopiesInTheChartAreThoseOfConfig(t *testing.T) {
-	for dir, pattern := range map[string]string{"crd": "auth.gatehouse.dev_*.yaml", "rbac": "*role.yaml"} {
+	for dir, pattern := range map[string]string{"crd": "auth.gatehouse.dev_*.yaml", "rbac": "*role.yaml", "admission": "protect_*.yaml"} {
 		sources, err := filepath.Glob(filepath.Join(root, "config", dir, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -141,6 +180,8 @@ func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 		{"issuer=" + issuer + ",replicas=3", "replicas", "not allowed"},
 		{"issuer=" + issuer + ",image.tagg=1.0", "tagg", "not allowed"},
 		{"issuer=" + issuer + ",trustedProxies={10.0.0.0}", "/trustedProxies/0", "does not match"},
+		{"issuer=" + issuer + ",namespaces={Acme}", "/namespaces/0", "does not match"},
+		{"issuer=" + issuer + ",allowUpstreamCIDRs={internal}", "/allowUpstreamCIDRs/0", "does not match"},
 		{"issuer=" + issuer + ",crds.keep=yes", "/crds/keep", "want boolean"},
 	}
 	each(t, func(t *testing.T, h helm) {
@@ -164,6 +205,7 @@ func TestEveryValueReachesWhatIsDeployed(t *testing.T) {
 			"value: \"https://auth.acme.com\"", "image: \"registry.acme.com/gatehouse@sha256:", "imagePullPolicy: Always", "- name: puller",
 			"name: sign-in-view", "type: LoadBalancer", "of-service: x", "host: \"auth.acme.com\"", "ingressClassName: outer",
 			"of-ingress: x", "secretName: outer-pair", "claimName: kept", "of-account: x", "runAsUser: 1000650000",
+			"value: acme,gatehouse-system,globex", "value: \"auth.gatehouse.dev/installation=blue\"",
 			"memory: 1Gi", "of-pod: x", "label-of-pod: x", "disk: fast", "key: reserved", "nodeAffinity",
 		} {
 			if !strings.Contains(out, want) {

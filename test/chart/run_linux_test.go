@@ -33,10 +33,14 @@ func TestWhatIsInstalledGivesAToken(t *testing.T) {
 	for i, way := range []struct{ name, set, scheme string }{
 		{"behind a proxy", "issuer=" + issuer, "http://"},
 		{"ending TLS itself", "issuer=" + issuer + ",tls.secretName=pair", "https://"},
+		{"in listed namespaces", "issuer=" + issuer + ",namespaces={acme,globex}", "http://"}, // which the samples made
 	} {
 		t.Run(way.name, func(t *testing.T) {
-			all[i].must(t, c.kubeconfig, "install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", way.set)
-			defer all[i].uninstall(t, c)
+			helm := all[i%len(all)]
+			helm.must(t, c.kubeconfig, "install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", way.set)
+			defer helm.uninstall(t, c)
+			// Each has keys of its own, so what it served is not the next one's.
+			defer c.kubectl(t, "", "delete", "gatehouse", "--all", "-A")
 			box := newContainer(t, c)
 			client := box.certificate(t)
 			log := box.start(t)
@@ -66,8 +70,15 @@ func operate(t *testing.T, box *container) {
 	if out, err := create.CombinedOutput(); err != nil || !strings.Contains(string(out), "created you@example.com") {
 		t.Errorf("the first person: %v: %s", err, out)
 	}
-	if out, err := box.command("store", "backup", "/var/lib/gatehouse/before-upgrade.db").CombinedOutput(); err != nil {
-		t.Errorf("the backup before an upgrade: %v: %s", err, out)
+	if out, err := box.command("store", "backup", "-").Output(); err != nil || !strings.HasPrefix(string(out), "SQLite format 3") {
+		t.Errorf("the backup before an upgrade: %v, %d bytes", err, len(out))
+	}
+	keys := "The keys live in Secret " + namespace + "/gatehouse-keyring.\n"
+	if out, err := box.command("keys", "list").CombinedOutput(); err != nil || !strings.Contains(string(out), keys) {
+		t.Errorf("where the keys are: %v: %s", err, out)
+	}
+	if out, err := box.command("keys", "rotate", "--compromised", "--yes").CombinedOutput(); err != nil || !strings.Contains(string(out), "signs from now on") {
+		t.Errorf("the rotation of keys: %v: %s", err, out)
 	}
 }
 

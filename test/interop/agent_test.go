@@ -35,7 +35,7 @@ func startAgent(ctx context.Context, t *testing.T) *agent {
 	const passphrase = "passphrase of the agent's own files"
 	leaks.Remember(passphrase)
 	a := &agent{environment: append(os.Environ(), "HOME="+home, "OIDC_SOCK="+socket, "OIDC_ENCRYPTION_PW="+passphrase)}
-	alive, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	alive, stop := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
 	cmd := exec.CommandContext(alive, "oidc-agent", "--console", "--no-scheme", "--socket-path="+socket)
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, 5*time.Second
 	cmd.Env, cmd.Stdout, cmd.Stderr = a.environment, &a.printed, &a.printed

@@ -41,7 +41,7 @@ func startApache(ctx context.Context, t *testing.T) (url string) {
 		must(t, os.WriteFile(file, []byte(text), 0o644))
 	}
 	// The test's own context ends before Apache is stopped.
-	alive, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	alive, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
 	t.Cleanup(cancel)
 	apache, err := process.Start(alive, url, url+"/", "/usr/sbin/apache2", "-f", filepath.Join(dir, "apache.conf"), "-DFOREGROUND")
 	must(t, err)

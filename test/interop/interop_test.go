@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "interop")
 	if err != nil {
@@ -42,10 +42,10 @@ func run(m *testing.M) (code int, err error) {
 	return code, gatehouse.Close()
 }
 
-// bounded ends what a test waits for after a minute.
+// bounded ends what a test waits for after three minutes.
 func bounded(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -35,7 +35,8 @@ type program struct {
 // start prepares a program; what it needs to know of the house is in its environment.
 func start(ctx context.Context, name string, args ...string) *program {
 	p := &program{Cmd: exec.CommandContext(ctx, name, args...)}
-	p.Env = append(os.Environ(), "ISSUER="+gatehouse.URL, "SITE="+gatehouse.SiteURL, "SECRET="+house.Secret, "EMAIL="+house.Email)
+	p.Env = append(os.Environ(), "ISSUER="+gatehouse.URL, "SITE="+gatehouse.SiteURL, "SECRET="+house.Secret, "EMAIL="+house.Email,
+		"RSA_KEY="+gatehouse.Keys["rsa"], "EC_KEY="+gatehouse.Keys["ec"])
 	p.Stderr = &p.complaints
 	p.Cancel = func() error { return p.Process.Signal(syscall.SIGTERM) }
 	p.WaitDelay = 5 * time.Second

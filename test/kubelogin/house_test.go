@@ -233,8 +233,12 @@ func (h *house) must(errs ...error) {
 	}
 }
 
+// patience is far more than anything here takes, on a machine that does much else too; the
+// longest is kube-apiserver's minute between two looks at its configuration.
+const patience = 3 * time.Minute
+
 // soon tries until it succeeds.
-func (h *house) soon(limit time.Duration, try func() error) time.Duration {
+func (h *house) soon(try func() error) time.Duration {
 	h.t.Helper()
 	begun := time.Now()
 	for {
@@ -242,8 +246,8 @@ func (h *house) soon(limit time.Duration, try func() error) time.Duration {
 		if err == nil {
 			return time.Since(begun)
 		}
-		if time.Since(begun) > limit {
-			h.t.Fatalf("not after %v: %v", limit, err)
+		if time.Since(begun) > patience {
+			h.t.Fatalf("not after %v: %v", patience, err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -39,7 +39,7 @@ func TestKubectlActsAsThePersonAndTheirRoles(t *testing.T) {
 	}
 	h.trust(h.configuration("kube-apiserver"))
 	h.signIn(kubectl, other)
-	t.Logf("trusted without a restart after %v", h.soon(70*time.Second, func() error { return h.isAnn(h.idToken(kubectl), deployer, member) }))
+	t.Logf("trusted without a restart after %v", h.soon(func() error { return h.isAnn(h.idToken(kubectl), deployer, member) }))
 
 	t.Run("kubectl is the person, with their Roles as groups", func(t *testing.T) {
 		out, err := h.ann("auth", "whoami")
@@ -107,7 +107,7 @@ func (h *house) refused(t *testing.T, token, why string) {
 	if who, err := h.ask(token); !apierrors.IsUnauthorized(err) {
 		t.Errorf("%v %v, want 401", err, who)
 	}
-	h.soon(5*time.Second, func() error {
+	h.soon(func() error {
 		if said := h.kubeLog.String()[before:]; !strings.Contains(said, why) {
 			return errors.New("kube-apiserver does not say " + why + " but " + said)
 		}
@@ -123,7 +123,7 @@ func (h *house) es256(t *testing.T) {
 		h.age(kubectl)
 	}
 	patch(`{"spec":{"tokens":{"idTokenSigningAlg":"ES256","format":"JWT"}}}`)
-	h.soon(5*time.Second, func() error {
+	h.soon(func() error {
 		defer h.age(kubectl)
 		if alg := algorithm(t, h.idToken(kubectl)); alg != `"alg":"ES256"` {
 			return errors.New(alg)
@@ -143,7 +143,7 @@ func (h *house) es256(t *testing.T) {
 
 func (h *house) roleTaken(t *testing.T) {
 	h.admin("patch", "-n", "acme", "authrole/deployer", "--type=merge", "-p", `{"spec":{"subjects":null}}`)
-	h.soon(5*time.Second, func() error {
+	h.soon(func() error {
 		h.age(kubectl)
 		return h.isAnn(h.idToken(kubectl), member)
 	})
@@ -164,7 +164,7 @@ func (h *house) rotation(t *testing.T) {
 	if algorithm(t, today) != algorithm(t, then) || strings.Split(today, ".")[0] == strings.Split(then, ".")[0] {
 		t.Fatal("want two keys of one algorithm")
 	}
-	h.soon(20*time.Second, func() error { _, err := h.ask(then); return err })
+	h.soon(func() error { _, err := h.ask(then); return err })
 	if err := h.isAnn(today, deployer, member); err != nil {
 		t.Errorf("a token of the key that signs today: %v", err)
 	}
@@ -174,7 +174,7 @@ func (h *house) compromise(t *testing.T) {
 	before := h.idToken(kubectl)
 	stolen := h.minter(h.issuer)
 	h.gatehouse("", "keys", "rotate", "--compromised", "--yes", "--data-dir", h.data)
-	h.soon(5*time.Second, func() error { // within a second the server has read it
+	h.soon(func() error { // within a second the server has read it
 		h.age(kubectl)
 		if _, err := h.ann("auth", "whoami"); !says(err, "the login has ended") || !says(err, h.cure()) {
 			return errors.Join(errors.New("kubectl does not name the cure"), err)
@@ -191,7 +191,7 @@ func (h *house) compromise(t *testing.T) {
 	forged := h.mint(t, stolen, func(c *tokens.IDToken) { c.Groups = []string{"role:upgrader"} })
 	h.refused(t, forged, "failed to verify id token signature")
 	// kube-apiserver remembers for ten seconds that it has taken a token.
-	h.soon(15*time.Second, func() error {
+	h.soon(func() error {
 		if who, err := h.ask(before); !apierrors.IsUnauthorized(err) {
 			return errors.Join(err, errors.New("the old token is taken for "+who.String()))
 		}
@@ -212,7 +212,7 @@ func (h *house) reload(t *testing.T) {
 	}
 	h.trust(h.configuration("kube-apiserver several"))
 	h.signIn(kubectl) // takes as long as the change; kube-apiserver does not see the token yet
-	t.Logf("forgotten %v later", h.soon(70*time.Second, func() error {
+	t.Logf("forgotten %v later", h.soon(func() error {
 		if who, err := h.ask(forge()); !apierrors.IsUnauthorized(err) {
 			return fmt.Errorf("taken for %v, or: %w", who, err)
 		}
@@ -227,7 +227,7 @@ func (h *house) reload(t *testing.T) {
 func (h *house) ended(t *testing.T) {
 	cured := func(what string, words ...string) {
 		t.Helper()
-		h.soon(5*time.Second, func() error { // a second is promised
+		h.soon(func() error {
 			h.age(kubectl)
 			_, err := h.ann("auth", "whoami")
 			for _, w := range words {
@@ -244,7 +244,7 @@ func (h *house) ended(t *testing.T) {
 	suspend(true)
 	cured("suspended", "invalid_client", "ask whoever declares the ApiApplication "+kubectl)
 	suspend(false)
-	h.soon(5*time.Second, func() error { _, err := h.ann("auth", "whoami"); return err })
+	h.soon(func() error { _, err := h.ann("auth", "whoami"); return err })
 	h.gatehouse("", "user", "disable", ann, "--data-dir", h.data)
 	cured("disabled", "the login has ended", h.cure())
 }

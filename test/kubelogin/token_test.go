@@ -37,7 +37,7 @@ func (h *house) signIn(clients ...string) {
 		cmd := h.hers(h.t.Context(), h.gatehousePath, "login", "--issuer", h.issuer, "--client-id", client, "--store", "file")
 		cmd.Stdout, cmd.Stderr = &printed, &printed
 		h.must(cmd.Start())
-		h.soon(20*time.Second, func() error {
+		h.soon(func() error {
 			found := invitation.FindStringSubmatch(printed.String())
 			if found == nil {
 				return errors.New("no invitation: " + printed.String())

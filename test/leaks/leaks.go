@@ -92,7 +92,7 @@ func Transport(next http.RoundTripper) http.RoundTripper { return transport{next
 type transport struct{ next http.RoundTripper }
 
 // secretNames are the parameters whose values are secrets.
-var secretNames = []string{"access_token", "refresh_token", "device_code", "user_code", "password", "client_secret", "token"}
+var secretNames = []string{"access_token", "refresh_token", "device_code", "user_code", "password", "client_secret", "client_assertion", "token"}
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if os.Getenv("GATEHOUSE_LEAKS") == "" {

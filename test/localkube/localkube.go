@@ -1,6 +1,7 @@
 // Package localkube starts a real Kubernetes API on loopback: etcd and kube-apiserver, from
-// the binaries that `make tools` builds. It has no controller manager: namespaces that are
-// deleted stay Terminating, and nothing is collected.
+// the binaries that `make tools` builds. By itself it has no controllers: namespaces that are
+// deleted stay Terminating, and nothing is collected. Where that matters, Manage starts those
+// of kube-controller-manager that are asked for.
 package localkube
 
 import (
@@ -71,7 +72,7 @@ func Start(dir string, definitions []*apiextensionsv1.CustomResourceDefinition, 
 	return &Cluster{env, config}, nil
 }
 
-// Assets is the directory with kube-apiserver, etcd and kubectl.
+// Assets is the directory with kube-apiserver, kube-controller-manager, etcd and kubectl.
 func Assets() (string, error) {
 	dir := os.Getenv("GATEHOUSE_ENVTEST_ASSETS")
 	if dir == "" {
@@ -81,7 +82,7 @@ func Assets() (string, error) {
 		}
 		dir = filepath.Join(cache, "gatehouse", "bin", "kubernetes-"+version)
 	}
-	for _, name := range []string{"kube-apiserver", "etcd", "kubectl"} {
+	for _, name := range []string{"kube-apiserver", managerName, "etcd", "kubectl"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return "", fmt.Errorf("%w; `make tools` builds it", err)
 		}

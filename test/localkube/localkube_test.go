@@ -2,6 +2,7 @@ package localkube
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -17,8 +18,23 @@ func TestTheVersionIsTheOneThatIsBuilt(t *testing.T) {
 }
 
 func TestMissingBinariesAreNamedWithTheirCure(t *testing.T) {
-	t.Setenv("GATEHOUSE_ENVTEST_ASSETS", t.TempDir())
-	if _, err := Start("", nil); err == nil || !strings.Contains(err.Error(), "kube-apiserver") || !strings.Contains(err.Error(), "make tools") {
-		t.Errorf("the error is %v", err)
+	assets, err := Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kubectl", "etcd"} {
+		dir := t.TempDir()
+		t.Setenv("GATEHOUSE_ENVTEST_ASSETS", dir)
+		for _, there := range []string{"kube-apiserver", "kube-controller-manager", "kubectl", "etcd"} {
+			if there == name {
+				continue
+			}
+			if err := os.Symlink(filepath.Join(assets, there), filepath.Join(dir, there)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Start("", nil); err == nil || !strings.Contains(err.Error(), name+": no such file") || !strings.Contains(err.Error(), "make tools") {
+			t.Errorf("without %s the error is %v", name, err)
+		}
 	}
 }

@@ -70,7 +70,7 @@ func Start(ctx context.Context, url, ready string, name string, args ...string) 
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if answer, err := http.Get(ready); err == nil {
 			answer.Body.Close()
@@ -80,7 +80,7 @@ func Start(ctx context.Context, url, ready string, name string, args ...string) 
 		}
 		if time.Now().After(deadline) {
 			_ = p.Stop()
-			return nil, fmt.Errorf("%s is not ready after 30 s:\n%s", name, p.Printed)
+			return nil, fmt.Errorf("%s is not ready after a minute:\n%s", name, p.Printed)
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -134,6 +134,17 @@ func (p *Process) RSS() (float64, error) {
 	}
 	pages, err := strconv.Atoi(strings.Fields(string(statm))[1])
 	return float64(pages*os.Getpagesize()) / (1 << 20), err
+}
+
+// PeakRSS returns the most that was resident at one time since the start, in MiB.
+func (p *Process) PeakRSS() (float64, error) {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kibibytes, err := strconv.Atoi(strings.Fields(rest + " kB")[0])
+	return float64(kibibytes) / 1024, err
 }
 
 // Build builds Gatehouse into dir with the linker flags of a release, and returns its path.

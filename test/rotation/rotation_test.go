@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -42,10 +41,11 @@ const (
 
 // installation is two replicas behind one address.
 type installation struct {
-	t     *testing.T
-	kube  client.Client
-	clock *clocktesting.FakeClock
-	http  *http.Client
+	t        *testing.T
+	kube     client.Client
+	clock    *clocktesting.FakeClock
+	http     *http.Client
+	replicas []*replica
 	// refused are answers that a client did not deserve; asked is how many there were.
 	refused, asked atomic.Int64
 	firstRefusal   atomic.Value
@@ -67,6 +67,7 @@ func TestWhoReadsItsSecretAgainIsNeverRefusedWhileItIsRotated(t *testing.T) {
 		before, _ := in.secret()
 		in.rotate(int64(round + 2))
 		in.eventually("announced", func() error { return in.listed(2) })
+		in.eventually("known", in.known)
 		in.clock.Step(credential.Lead)
 		in.eventually("rotated", func() error {
 			now, err := in.secret()
@@ -242,12 +243,12 @@ func build(t *testing.T) *installation {
 	if err := in.kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "gatehouse-system"}}); err != nil {
 		t.Fatal(err)
 	}
-	in.replicas(kube)
+	in.replicate(kube)
 	return in
 }
 
-// replicas share keys and store, and take requests by turns.
-func (in *installation) replicas(kube *localkube.Cluster) {
+// replicate starts two replicas that share keys and store, and take requests by turns.
+func (in *installation) replicate(kube *localkube.Cluster) {
 	t := in.t
 	t.Helper()
 	keys, err := keyringtest.New()
@@ -258,16 +259,18 @@ func (in *installation) replicas(kube *localkube.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var servers []*server.Server
 	var turn atomic.Int64
 	front := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		servers[int(turn.Add(1))%len(servers)].Handler().ServeHTTP(w, r)
+		in.next(&turn).server.Handler().ServeHTTP(w, r)
 	}))
 	in.http = front.Client()
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(func() { // before the API is stopped
 		front.Close()
+		for _, r := range in.replicas {
+			r.stop()
+		}
 		stop()
 		running.Wait()
 		if err := db.Close(); err != nil {
@@ -279,17 +282,13 @@ func (in *installation) replicas(kube *localkube.Cluster) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		servers = append(servers, s)
 		running.Go(func() { _ = s.Run(ctx) })
-		c := controllers.New(controllers.Options{
+		r := &replica{in: in, server: s}
+		r.options = controllers.Options{
 			Config: kube.Config, SystemNamespace: "gatehouse-system", Installation: hex.EncodeToString([]byte("test")),
-			Issuer: front.URL, DigestKey: keys.DigestKey(), Publish: s.Publish, Log: logr.Discard(), Clock: in.clock,
-		})
-		running.Go(func() {
-			if err := c.Run(ctx); err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		})
-		in.eventually("ready", c.Ready)
+			Issuer: front.URL, DigestKey: keys.DigestKey(), Publish: r.publish, Log: r.log(), Clock: in.clock,
+		}
+		in.replicas = append(in.replicas, r)
+		r.start()
 	}
 }

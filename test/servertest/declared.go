@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -63,6 +64,8 @@ type Declared struct {
 	Roles         map[string]*model.Role         // "acme developer", "acme reader", "globex reader"
 	Holdings      map[string]map[string][]string // slug → address or client ID → names of roles
 	NotAfter      map[string]time.Time           // of every holding of a role
+	Adopted       map[string]string              // UID → ID of objects that go on as one before them
+	Names         map[string]string              // client ID → namespace/name, of those that bear another
 }
 
 // Declare returns the declarations that a World begins with.
@@ -136,6 +139,8 @@ func (d *Declared) role(name string, scopes ...string) {
 func (d *Declared) Snapshot() *model.Snapshot {
 	var organizations []*model.Organization
 	objects := []model.ObjectID{{Kind: "AuthProvider", Namespace: "gatehouse-system", Name: "local", UID: d.Local.UID}}
+	local := *d.Local
+	local.UID = d.id(d.Local.UID)
 	for slug, o := range d.Organizations {
 		objects = append(objects, model.ObjectID{Kind: "Organization", Namespace: slug, Name: slug, UID: o.ID})
 		var applications []*model.Application
@@ -148,16 +153,35 @@ func (d *Declared) Snapshot() *model.Snapshot {
 		for id, a := range d.Applications {
 			if strings.HasPrefix(id, slug+".") {
 				kept := *a
+				kept.UID, kept.Namespace, kept.Name = d.id(a.UID), slug, id
+				if name, other := d.Names[id]; other {
+					kept.Namespace, kept.Name, _ = strings.Cut(name, "/")
+				}
 				kept.Holdings = d.held(d.Holdings[slug][id])
 				applications = append(applications, &kept)
-				objects = append(objects, model.ObjectID{Kind: "ApiApplication", Namespace: slug, Name: id, UID: a.UID})
+				objects = append(objects, model.ObjectID{Kind: "ApiApplication", Namespace: kept.Namespace, Name: kept.Name, UID: a.UID})
 			}
 		}
 		kept := *o
+		kept.ID = d.id(o.ID)
 		kept.Providers = slices.Clone(o.Providers)
+		for i, p := range kept.Providers {
+			if p == d.Local {
+				kept.Providers[i] = &local
+			}
+		}
 		organizations = append(organizations, kept.WithMembers(applications, people))
 	}
-	return model.NewSnapshot("test", organizations, []*model.Provider{d.Local}, objects)
+	s := model.NewSnapshot("test", organizations, []*model.Provider{&local}, objects)
+	s.Adopted = maps.Clone(d.Adopted)
+	return s
+}
+
+func (d *Declared) id(uid string) string {
+	if id, heir := d.Adopted[uid]; heir {
+		return id
+	}
+	return uid
 }
 
 func (d *Declared) held(names []string) (holdings []model.Holding) {

@@ -39,3 +39,37 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "gatehouse.claim" -}}
 {{- .Values.persistence.existingClaim | default (include "gatehouse.fullname" .) -}}
 {{- end -}}
+
+{{/* A role and its binding to the ServiceAccount: kind, name, namespace (empty: the cluster), rules. */}}
+{{- define "gatehouse.grant" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .kind }}
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "gatehouse.labels" .top | nindent 4 }}
+rules:
+{{ toYaml .rules }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .kind }}Binding
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "gatehouse.labels" .top | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ .kind }}
+  name: {{ .name }}
+subjects:
+- kind: ServiceAccount
+  name: {{ include "gatehouse.fullname" .top }}
+  namespace: {{ .top.Release.Namespace }}
+{{- end }}

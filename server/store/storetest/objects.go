@@ -52,6 +52,21 @@ func objectIsFound(t *testing.T, db *store.DB) {
 	wantErr(t, "an unknown UID", err, store.ErrNotFound)
 }
 
+func objectsOfNamespaces(t *testing.T, db *store.DB) {
+	here, elsewhere, gone := object("here"), object("elsewhere"), object("gone")
+	elsewhere.Namespace = "elsewhere"
+	_, err := db.SyncObjects(t.Context(), []store.Object{here, elsewhere, gone}, Noon)
+	must(t, err)
+	_, err = db.SyncObjects(t.Context(), []store.Object{here, elsewhere}, Noon)
+	must(t, err)
+	got, err := db.PresentIn(t.Context(), []string{here.Namespace, "empty"})
+	must(t, err)
+	same(t, "of one namespace", got, []store.Object{here})
+	got, err = db.PresentIn(t.Context(), nil)
+	must(t, err)
+	same(t, "of none", len(got), 0)
+}
+
 func unchangedObjects(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	present := []store.Object{object("first"), object("second")}

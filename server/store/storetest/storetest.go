@@ -69,6 +69,8 @@ func Run(t *testing.T, open Open) {
 		{"TheSweepTakesConsentsThatHaveExpired", sweepTakesConsents},
 		{"DisablingEndsCodesAndKeepsConsents", disablingEndsCodes},
 		{"DeletingForgetsCodesAndConsents", deletingForgetsCodes},
+		{"AnAssertionIsUsedOnce", assertionIsUsedOnce},
+		{"TheSweepTakesAssertionsThatNobodyTakesAnyMore", sweepTakesAssertions},
 		{"OfManyRotationsOneSucceeds", manyRotations},
 		{"AGrantRotatesOnlyWhileItIsInForce", rotationNeedsForce},
 		{"RevokingAGrantTwiceWritesOnce", revokeTwice},
@@ -76,7 +78,12 @@ func Run(t *testing.T, open Open) {
 		{"EventsComeNewestFirst", eventsNewestFirst},
 		{"ObjectsThatGoAreRemembered", objectsAreRemembered},
 		{"AnObjectIsFoundByItsUID", objectIsFound},
+		{"ObjectsOfANamespaceAreFoundWhileTheyExist", objectsOfNamespaces},
 		{"UnchangedObjectsWriteNothing", unchangedObjects},
+		{"AnAdoptionIsRememberedWithItsEvent", adoptionIsRemembered},
+		{"AnAdoptionNeedsBothObjectsAsTheyAre", adoptionNeedsBothAsTheyAre},
+		{"TheOrganizationOfAnApplicationIsRemembered", organizationOfAnApplication},
+		{"WhatIsBoundToObjectsIsWhatIsInForce", boundIsWhatIsInForce},
 		{"KeysAreRemembered", keysAreRemembered},
 		{"PasswordPolicyIsRemembered", passwordPolicyIsRemembered},
 		{"TheSweepTakesOnlyWhatHasExpired", sweepTakesExpired},
@@ -90,6 +97,7 @@ func Run(t *testing.T, open Open) {
 	}
 	t.Run("ACacheSeesTheWritesOfOthers", func(t *testing.T) { cacheSeesOthers(t, open) })
 	t.Run("OfManyRedemptionsOnTwoReplicasOneSucceeds", func(t *testing.T) { redeemedElsewhere(t, open) })
+	t.Run("OfManyUsesOfAnAssertionOnTwoReplicasOneSucceeds", func(t *testing.T) { assertionUsedElsewhere(t, open) })
 	t.Run("ACodeOnTwoReplicasCountsOnce", func(t *testing.T) { stepElsewhere(t, open) })
 	t.Run("WhatWasWrittenIsThereAfterOpeningAgain", func(t *testing.T) { reopened(t, open) })
 	t.Run("ManyMayOpenANewStoreAtOnce", func(t *testing.T) { openedAtOnce(t, open) })

@@ -4,11 +4,19 @@ package house
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	_ "embed"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +27,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatehouse-dev/gatehouse/test/leaks"
 	"github.com/gatehouse-dev/gatehouse/test/person"
@@ -42,6 +52,10 @@ type House struct {
 	SiteURL string
 	// Apache is the address of the application acme.apache, where nobody listens yet.
 	Apache string
+
+	// Keys are the private keys of the client acme.signed, as PEM (PKCS #8), by kid: "rsa" and
+	// "ec".
+	Keys map[string]string
 
 	site            *httptest.Server
 	handlers        sync.Map // path → http.HandlerFunc
@@ -89,7 +103,11 @@ func (h *House) serve(ctx context.Context, manifests string) (err error) {
 	if err := os.Mkdir(manifests, 0o700); err != nil {
 		return err
 	}
-	text := strings.NewReplacer("SITE", h.SiteURL, "APACHE", "http://"+h.Apache, "SECRET", Secret).Replace(declarations)
+	public, err := h.makeKeys()
+	if err != nil {
+		return err
+	}
+	text := strings.NewReplacer("KEYS", public, "SITE", h.SiteURL, "APACHE", "http://"+h.Apache, "SECRET", Secret).Replace(declarations)
 	if err := os.WriteFile(filepath.Join(manifests, "acme.yaml"), []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -102,6 +120,30 @@ func (h *House) serve(ctx context.Context, manifests string) (err error) {
 	}
 	leaks.Remember(h.password)
 	return nil
+}
+
+// makeKeys makes the keys of a client that has no secret, and returns the public halves.
+func (h *House) makeKeys() (public string, err error) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return "", err
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	h.Keys = map[string]string{}
+	var set jose.JSONWebKeySet
+	for kid, key := range map[string]crypto.Signer{"rsa": rsaKey, "ec": ecKey} {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return "", err
+		}
+		h.Keys[kid] = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: key.Public(), KeyID: kid, Use: "sig"})
+	}
+	raw, err := json.Marshal(set)
+	return string(raw), err
 }
 
 // Close stops the house; that it did not stop as it should is an error.
@@ -173,7 +215,7 @@ func withoutQuery(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path
 // that systems hand out: it stays free until it is used, whatever else runs.
 func QuietAddress() (string, error) {
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+mathrand.IntN(10000))
 		if l, err := net.Listen("tcp", address); err == nil {
 			return address, l.Close()
 		}

@@ -105,6 +105,23 @@ async function machine(authentication) {
   assert.equal(answer.status, 200)
 }
 
+// private_key_jwt: no secret at all. Each request is signed anew; the audience is the issuer.
+async function signed(pem, kid, algorithm) {
+  const der = Buffer.from(pem.replace(/-----[^-]+-----/g, ''), 'base64')
+  const key = await crypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign'])
+  const config = await discover('acme.signed', client.PrivateKeyJwt({ key, kid }))
+  for (const scope of ['org:read', 'project:read']) {
+    const tokens = await client.clientCredentialsGrant(config, { scope })
+    assert.equal(tokens.scope, scope)
+    assert.equal((await client.tokenIntrospection(config, tokens.access_token)).active, true)
+    await client.tokenRevocation(config, tokens.access_token)
+    assert.deepEqual(await client.tokenIntrospection(config, tokens.access_token), { active: false })
+  }
+  const another = await crypto.subtle.generateKey(algorithm, false, ['sign', 'verify'])
+  const stranger = await discover('acme.signed', client.PrivateKeyJwt({ key: another.privateKey, kid }))
+  await assert.rejects(client.clientCredentialsGrant(stranger), { status: 401 })
+}
+
 await refusals()
 await web('acme.web', 'RS256')
 await web('acme.web-es256', 'ES256')
@@ -112,5 +129,9 @@ await withoutSecret('acme.spa', site + '/spa/')
 await withoutSecret('acme.native', 'http://127.0.0.1:' + new URL(site).port + '/callback')
 await machine(client.ClientSecretBasic(secret))
 await machine(client.ClientSecretPost(secret))
+await signed(process.env.EC_KEY, 'ec', { name: 'ECDSA', namedCurve: 'P-256' })
+const rsa = { modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' }
+await signed(process.env.RSA_KEY, 'rsa', { name: 'RSASSA-PKCS1-v1_5', ...rsa })
+await signed(process.env.RSA_KEY, 'rsa', { name: 'RSA-PSS', ...rsa })
 await device()
 end()

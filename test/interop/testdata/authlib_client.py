@@ -5,7 +5,9 @@ import sys
 
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.integrations.base_client import OAuthError
 from authlib.jose import JsonWebKey, JsonWebToken
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.core import CodeIDToken
 import requests
@@ -76,7 +78,25 @@ def machine(metadata):
     assert session.get(ISSUER + "/api/0/organizations/acme/").json()["slug"] == "acme"
 
 
+def signed(metadata):
+    """Proves itself with a private key. The audience is the issuer, which Authlib has to be told."""
+    session = OAuth2Session("acme.signed", os.environ["RSA_KEY"], scope="org:read", token_endpoint_auth_method="private_key_jwt")
+    session.register_client_auth_method(PrivateKeyJWT(ISSUER))
+    for _ in range(2):
+        token = session.fetch_token(metadata["token_endpoint"], grant_type="client_credentials")
+        assert token["scope"] == "org:read", token["scope"]
+    assert session.get(ISSUER + "/api/0/organizations/acme/").json()["slug"] == "acme"
+    session = OAuth2Session("acme.signed", os.environ["RSA_KEY"], token_endpoint_auth_method="private_key_jwt")
+    session.register_client_auth_method(PrivateKeyJWT())  # the token endpoint
+    try:
+        session.fetch_token(metadata["token_endpoint"], grant_type="client_credentials")
+        raise AssertionError("an assertion for the token endpoint was taken")
+    except OAuthError as refused:
+        assert refused.error == "invalid_client", refused
+
+
 metadata = requests.get(ISSUER + "/.well-known/openid-configuration", timeout=10).json()
 sign_in(metadata, "acme.web", "RS256")
 sign_in(metadata, "acme.web-es256", "ES256")
 machine(metadata)
+signed(metadata)
