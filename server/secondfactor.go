@@ -142,7 +142,7 @@ func (s *Server) pending(r *request, sealed string) (*sessions.SignIn, error) {
 // stillServed reports whether a provider is one that people sign in by, and was all the time
 // since then.
 func (r *request) stillServed(uid string, since time.Time) bool {
-	served := slices.ContainsFunc(r.Snapshot.Providers, func(p *model.Provider) bool { return p.UID == uid })
+	served := slices.ContainsFunc(r.Providers, func(p *model.Provider) bool { return p.UID == uid })
 	for o := range r.Organizations() {
 		served = served || o.Counts(uid)
 	}

@@ -326,6 +326,19 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// A hash that the sign-in itself replaces is no new password.
+func TestAnImportedHashDoesNotEndTheSignInThatReplacesIt(t *testing.T) {
+	w, a := withApp(t)
+	const password, hash = "a nine legged owl at dawn", "$2a$04$qMiNBGxEdRXKwKueqpX8meIVnfNpJj2pOCihE9Irb8S15j8LWRAqe"
+	must(t, w.Store.SetPassword(t.Context(), w.ann(t).ID, hash, store.Event{Time: w.Now()}))
+	b := w.open()
+	page := b.signIn(t, "ann@example.com", password)
+	if w.ann(t).PasswordHash == hash {
+		t.Fatal("the hash is the old one")
+	}
+	wantTo(t, "the code", b.second(fields(t, page, secondPath), a.code()), "/")
+}
+
 // ASVS 6.4.3
 func TestAResetPasswordSkipsNoSecondFactor(t *testing.T) {
 	w, a := withApp(t)
