@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
@@ -29,6 +31,9 @@ var doneWords = map[string]string{
 	"session":      "That session has ended.",
 	"others":       "You are signed out everywhere else.",
 	"disconnected": "It can no longer act for you.",
+	"added":        "The authenticator app is added.",
+	"renamed":      "The new name is kept.",
+	"removed":      "It is removed, and its codes are worth nothing here.",
 }
 
 func done(r *request) string { return doneWords[r.URL.Query().Get(doneParameter)] }
@@ -63,14 +68,21 @@ func (s *Server) ownAct(r *request, path string, do func(*sessions.Session) (ans
 func (s *Server) freshAct(r *request, path string, do func(*sessions.Session) (answer, error)) (answer, error) {
 	return s.ownAct(r, path, func(session *sessions.Session) (answer, error) {
 		if !isFresh(r, session) {
-			return redirect{to: loginPath + "?" + url.Values{"next": {path}, againParameter: {""}}.Encode()}, nil
+			return toFresh(path), nil
 		}
 		return do(session)
 	})
 }
 
+// toFresh has somebody sign in again, and come back.
+func toFresh(path string) answer {
+	return redirect{to: loginPath + "?" + url.Values{"next": {path}, againParameter: {""}}.Encode()}
+}
+
+// isFresh reports whether the sign-in is recent and, for somebody with a second factor, was
+// by both: a session from before the factor came must not take it away.
 func isFresh(r *request, session *sessions.Session) bool {
-	return r.now.Sub(session.AuthTime) < freshFor
+	return r.now.Sub(session.AuthTime) < freshFor && (session.MultiFactor() || !session.User.SecondFactor)
 }
 
 // act is the event of what somebody does to their own account.
@@ -113,8 +125,17 @@ func (s *Server) rename(r *request) (answer, error) {
 // showPassword asks for a new password.
 func (s *Server) showPassword(r *request) (answer, error) {
 	return s.own(r, passwordPath, func(session *sessions.Session) (answer, error) {
+		if needsBoth(r, session) {
+			return toFresh(passwordPath), nil // before anything is typed
+		}
 		return s.passwordPage(r, session, 0, ""), nil
 	})
+}
+
+// needsBoth reports whether somebody has a second factor that was not proven recently: the
+// password in use alone, which the form asks for, does not change the password then.
+func needsBoth(r *request, session *sessions.Session) bool {
+	return session.User.SecondFactor && !isFresh(r, session)
 }
 
 func (s *Server) passwordPage(r *request, session *sessions.Session, status int, problem string) answer {
@@ -146,6 +167,9 @@ func (s *Server) changePassword(r *request) (answer, error) {
 		if local == nil {
 			return noPasswords(), nil
 		}
+		if needsBoth(r, session) {
+			return toFresh(passwordPath), nil
+		}
 		next := r.form.Get("new")
 		if problem := newPasswordProblem(next, r.form.Get("again"), s.policy(r.Snapshot, local), session.User); problem != "" {
 			return s.passwordPage(r, session, http.StatusBadRequest, problem), nil
@@ -170,12 +194,23 @@ func (s *Server) changePassword(r *request) (answer, error) {
 				return s.passwordPage(r, session, http.StatusServiceUnavailable, problem)
 			})
 		}
-		cookie, err := s.begin(r, user, local) // who proved the password signed in with it (ASVS 7.2.4)
+		session.User = user
+		cookie, err := s.begin(r, afterPassword(session, local)) // a new identifier (ASVS 7.2.4)
 		if err != nil {
 			return nil, err
 		}
 		return redirect{to: passwordPath + "?" + doneParameter + "=password", cookies: []*http.Cookie{cookie}}, nil
 	})
+}
+
+// afterPassword is what somebody has proven who changed the password: who knew the old one
+// signed in with it. With a second factor that is half of it, and the sign-in stays what
+// it was.
+func afterPassword(session *sessions.Session, local *model.Provider) sessions.SignIn {
+	if session.User.SecondFactor {
+		return sessions.SignIn{User: session.User, ProviderUID: session.ProviderUID, AMR: session.AMR, At: session.AuthTime}
+	}
+	return sessions.SignIn{User: session.User, ProviderUID: local.UID, AMR: []string{oauth.AMRPassword}}
 }
 
 // newPasswordProblem says what is wrong with a new password; empty: nothing.

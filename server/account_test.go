@@ -44,7 +44,7 @@ func (w *town) ann(t *testing.T) store.User {
 
 func TestNobodySeesAnAccountButItsOwner(t *testing.T) {
 	w := newTown(t)
-	for _, path := range []string{accountPath, passwordPath, sessionsPath, applicationsPath, activityPath} {
+	for _, path := range []string{accountPath, passwordPath, factorsPath, newFactorPath, sessionsPath, applicationsPath, activityPath} {
 		wantTo(t, path, w.open().get(path), "/login/?"+url.Values{"next": {path}}.Encode())
 		if path != activityPath {
 			wantTo(t, "a post to "+path, w.open().post(path, url.Values{"token": {"x"}}), "/login/?"+url.Values{"next": {path}}.Encode())
@@ -67,6 +67,7 @@ func TestAccountFormsAreBoundToTheirPageAndSession(t *testing.T) {
 	for path, form := range map[string]url.Values{
 		accountPath: {"name": {"Mallory"}}, passwordPath: {"password": {rightPassword}, "new": {newPassword}, "again": {newPassword}},
 		sessionsPath: {"others": {"end"}}, applicationsPath: {"application": {"app-1"}, "organization": {"org-1"}},
+		factorsPath: {"act": {"codes"}},
 	} {
 		elsewhere := accountPath
 		if path == accountPath {

@@ -234,7 +234,7 @@ func (s *Server) approve(r *request, a *inquiry, approvalID []byte) (answer, err
 		Hash: s.tokens.HashAuthorizationCode(code), ApprovalID: approvalID,
 		UserID: a.session.UserID, ApplicationUID: a.Application.UID, OrganizationID: a.Organization.ID, ClientID: a.Application.ClientID,
 		SessionID: a.session.ID, SessionEndsAt: a.session.ExpiresAt, ProviderUID: a.session.ProviderUID,
-		AuthTime: a.session.AuthTime, AMR: []string{"pwd"}, Granted: a.granted, Resource: a.Resource(),
+		AuthTime: a.session.AuthTime, AMR: a.session.AMR, Granted: a.granted, Resource: a.Resource(),
 		RedirectURI: a.RedirectGiven(), Challenge: a.Challenge, Nonce: a.Nonce,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(codeLife),
 	}

@@ -69,7 +69,7 @@ func metadataOf(issuer string) ([]byte, error) {
 		},
 		SubjectTypes:             []string{"public"},
 		IDTokenAlgs:              []string{"RS256", "ES256"},
-		ACRValues:                []string{grants.PasswordAlone},
+		ACRValues:                []string{oauth.ACROne, oauth.ACRTwo},
 		Prompts:                  []string{"none", "login", "consent", "select_account"},
 		TokenAuthMethods:         clientauth.Methods,
 		IntrospectionAuthMethods: clientauth.ProvingMethods,

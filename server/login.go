@@ -126,24 +126,32 @@ func (s *Server) login(r *request) (answer, error) {
 		again.Problem = verdict.problem
 		return retryLater(s.loginPage(r, verdict.status, again), verdict.wait), nil
 	}
-	cookie, err := s.begin(r, user, provider)
-	if errors.Is(err, store.ErrConflict) { // disabled, or its password is another one: meanwhile
-		again.Problem = wrongPair
-		return s.loginPage(r, http.StatusForbidden, again), nil
+	return s.proven(r, sessions.SignIn{User: user, ProviderUID: provider.UID, AMR: []string{oauth.AMRPassword}}, again.Next)
+}
+
+// proven goes on with who has proven a first factor: to next with a session, or to the
+// question for the second one if they have it.
+func (s *Server) proven(r *request, in sessions.SignIn, next string) (answer, error) {
+	if in.User.SecondFactor {
+		return s.askSecondFactor(r, in, next)
+	}
+	cookie, err := s.begin(r, in)
+	// Meanwhile a factor was enrolled, the password is another one, or the account disabled.
+	if errors.Is(err, store.ErrConflict) {
+		return toLogin(next), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return redirect{to: again.Next, cookies: []*http.Cookie{cookie}}, nil
+	return redirect{to: next, cookies: []*http.Cookie{cookie}}, nil
 }
 
-// begin begins a session for who has just proven to be the user, or renews it under a new
+// begin begins a session for who has just proven to be somebody, or renews it under a new
 // identifier.
-func (s *Server) begin(r *request, user store.User, by *model.Provider) (*http.Cookie, error) {
+func (s *Server) begin(r *request, in sessions.SignIn) (*http.Cookie, error) {
+	in.IP, in.UserAgent, in.RequestID = r.ip.String(), r.UserAgent(), r.id
 	ctx := context.WithoutCancel(r.Context()) // what was proven counts, whoever waits for the answer
-	return s.sessions.Begin(ctx, r.Request, r.now, sessions.SignIn{
-		User: user, ProviderUID: by.UID, IP: r.ip.String(), UserAgent: r.UserAgent(), RequestID: r.id,
-	})
+	return s.sessions.Begin(ctx, r.Request, r.now, in)
 }
 
 // verdict is why a password proved nothing; the zero value: it proved who somebody is.
@@ -181,7 +189,11 @@ func (s *Server) provePassword(r *request, email, password string) (store.User, 
 	if err != nil {
 		return store.User{}, verdict{}, fmt.Errorf("sign in: %w", err)
 	}
-	s.signIns.Succeed(r.now, account, source)
+	if user.SecondFactor { // the password may be stolen: only the whole sign-in makes this place a usual one
+		s.signIns.Right(r.now, account, source)
+	} else {
+		s.signIns.Succeed(r.now, account, source)
+	}
 	return user, verdict{}, nil
 }
 

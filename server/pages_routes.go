@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/gatehouse-dev/gatehouse/server/factors"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/people"
@@ -17,12 +18,18 @@ type peopleServices struct {
 	directory   *people.Directory
 	signIns     *limits.SignIn
 	codeEntries *limits.CodeEntry
+	factorTries *limits.SecondFactor
+	factors     *factors.Vault
 }
 
 func (s *Server) preparePages() (err error) {
 	s.directory = people.NewDirectory(s.Store)
 	s.signIns = limits.NewSignIn(s.RateLimitScale)
 	s.codeEntries = limits.NewCodeEntry(s.RateLimitScale)
+	s.factorTries = limits.NewSecondFactor(s.RateLimitScale)
+	if s.factors, err = factors.NewVault(s.Keyring); err != nil {
+		return err
+	}
 	s.sessions, err = sessions.NewManager(s.Store, s.Keyring, s.Issuer)
 	return err
 }
@@ -31,10 +38,13 @@ func (s *Server) preparePages() (err error) {
 const (
 	homePath   = "/"
 	loginPath  = "/login/"
+	secondPath = "/login/code/"
 	verifyPath = "/oauth/device/"
 
 	accountPath      = "/account/"
 	passwordPath     = "/account/password/"
+	factorsPath      = "/account/factors/"
+	newFactorPath    = "/account/factors/new/"
 	sessionsPath     = "/account/sessions/"
 	applicationsPath = "/account/applications/"
 	activityPath     = "/account/activity/"
@@ -46,6 +56,7 @@ func (s *Server) pageRoutes() []route {
 	return []route{
 		{path: "", get: s.home, audience: forPeople},
 		{path: "/login", get: s.showLogin, post: s.login, audience: forPeople},
+		{path: "/login/code", get: backToLogin, post: s.secondFactor, audience: forPeople},
 		{path: "/logout", get: s.showLogout, post: s.logout, audience: forPeople},
 		{path: "/oauth/authorize", get: s.authorize, post: s.authorizeByPost, audience: forPeople, anySite: true, acts: true},
 		{path: "/oauth/consent", post: s.consent, audience: forPeople},
@@ -53,6 +64,8 @@ func (s *Server) pageRoutes() []route {
 		{path: "/oauth/device", get: s.showVerification, post: s.verify, audience: forPeople},
 		{path: "/account", get: s.showAccount, post: s.rename, audience: forPeople},
 		{path: "/account/password", get: s.showPassword, post: s.changePassword, audience: forPeople},
+		{path: "/account/factors", get: s.showFactors, post: s.changeFactors, audience: forPeople},
+		{path: "/account/factors/new", get: s.showEnrolment, post: s.enrol, audience: forPeople},
 		{path: "/account/sessions", get: s.showSessions, post: s.endSessions, audience: forPeople},
 		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
 		{path: "/account/activity", get: s.showActivity, audience: forPeople},
@@ -138,7 +151,7 @@ func ownPath(next string) string {
 		return homePath
 	}
 	switch path := u.EscapedPath(); path {
-	case accountPath, passwordPath, sessionsPath, applicationsPath, activityPath:
+	case accountPath, passwordPath, factorsPath, newFactorPath, sessionsPath, applicationsPath, activityPath:
 		return path
 	case verifyPath, "/oauth/device":
 		return (&url.URL{Path: verifyPath, RawQuery: u.Query().Encode()}).String()

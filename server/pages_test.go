@@ -33,6 +33,7 @@ var rightHash = sync.OnceValue(func() string { return people.Hash(rightPassword)
 // clock that the test moves.
 type town struct {
 	*Server
+	path  string // of the store
 	mu    sync.Mutex
 	clock time.Time
 	app   *model.Application
@@ -60,7 +61,7 @@ func newTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &town{clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	w := &town{path: path, clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	w.Server, err = New(t.Context(), Config{
 		Issuer: "https://id.example", Store: db, Keyring: keys, RateLimitScale: 1,
 		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -135,7 +135,7 @@ func (s *Server) decide(r *request, session *sessions.Session, asked *deviceRequ
 	ev.Action = "device.approved"
 	return s.Store.ApproveDeviceCode(r.Context(), asked.row.Hash, r.now, store.Approval{
 		UserID: session.UserID, ProviderUID: session.ProviderUID, AuthTime: session.AuthTime,
-		AMR: []string{"pwd"}, Granted: asked.granted, SessionID: session.ID,
+		AMR: session.AMR, Granted: asked.granted, SessionID: session.ID,
 	}, ev)
 }
 

@@ -31,7 +31,7 @@ take it out of them first.`,
 					return err
 				}
 				if !yes {
-					if err := confirm(cmd, u.Email); err != nil {
+					if err := confirm(cmd, u.Email, "delete "+u.Email); err != nil {
 						return err
 					}
 				}
@@ -47,18 +47,18 @@ take it out of them first.`,
 	return cmd
 }
 
-// confirm has the address typed once more on a terminal.
-func confirm(cmd *cobra.Command, email string) error {
+// confirm has the address typed once more on a terminal, before the deed is done.
+func confirm(cmd *cobra.Command, email, deed string) error {
 	from := terminal(cmd)
 	if from == nil {
-		return usageError("no terminal to ask on; give --yes to delete %s without being asked", email)
+		return usageError("no terminal to ask on; give --yes to %s without being asked", deed)
 	}
-	typed, err := ask(cmd, from, "This deletes "+email+" for good. Type the address to go on: ")
+	typed, err := ask(cmd, from, "This will "+deed+" for good. Type the address to go on: ")
 	if err != nil {
 		return err
 	}
 	if people.Address(typed) != email {
-		return errors.New("that is another address; nothing was deleted")
+		return errors.New("that is another address; nothing was done")
 	}
 	return nil
 }

@@ -14,9 +14,6 @@ import (
 // idTokenLife is how long an ID token may be believed.
 const idTokenLife = 10 * time.Minute
 
-// PasswordAlone is the acr of a sign-in with one factor (ISO/IEC 29115 level 1).
-const PasswordAlone = "1"
-
 // Identity is what an application learns about a person.
 type Identity struct {
 	Name          string
@@ -52,7 +49,7 @@ func (p *Pipeline) idToken(i *Issued, c clientauth.Client, got *redemption) (str
 	return p.Tokens.MintIDToken(c.Application.IDTokenAlg, &tokens.IDToken{
 		Subject: got.grant.UserID, Audience: c.Application.ClientID,
 		IssuedAt: i.Access.IssuedAt, ExpiresAt: i.Access.IssuedAt.Add(idTokenLife),
-		AuthTime: got.grant.AuthTime, AMR: got.grant.AMR, ACR: PasswordAlone, Nonce: got.nonce,
+		AuthTime: got.grant.AuthTime, AMR: got.grant.AMR, ACR: oauth.ACR(got.grant.AMR), Nonce: got.nonce,
 		AccessToken: i.AccessToken, OrganizationSlug: c.Organization.Slug, OrganizationID: c.Organization.ID,
 		Name: who.Name, Email: who.Email, EmailVerified: who.EmailVerified, Groups: who.Groups,
 	})

@@ -221,3 +221,49 @@ func TestMissesOfEverybodyPullTheBrake(t *testing.T) {
 		t.Errorf("the brake holds for %s", wait)
 	}
 }
+
+// Five in a breath, twenty an hour, whoever asks; twenty from one source, whoever is meant.
+func TestCodesOfAppsAreLimitedByPersonAndSource(t *testing.T) {
+	f := NewSecondFactor(1)
+	allowed := 0
+	for i := range 1000 {
+		if f.Try(start, "ann", fmt.Sprint("source ", i)) == 0 {
+			allowed++
+		}
+	}
+	if allowed != 5 {
+		t.Errorf("%d tries at once, want 5", allowed)
+	}
+	for i := range 24 * 3600 / 5 {
+		if f.Try(start.Add(time.Duration(i)*5*time.Second), "ann", fmt.Sprint("source ", i)) == 0 {
+			allowed++
+		}
+	}
+	if allowed < 24*20 || allowed > 25*20 {
+		t.Errorf("%d tries in a day, want 20 an hour and 20 to begin with", allowed)
+	}
+	one := 0
+	for i := range 1000 {
+		if f.Try(start, fmt.Sprint("person ", i), "attacker") == 0 {
+			one++
+		}
+		if f.TryRecovery(start, "attacker") == 0 {
+			one++
+		}
+	}
+	if one != 20 {
+		t.Errorf("%d tries of one source at once, want 20", one)
+	}
+	if wait := f.Try(start, "person 999", "home"); wait != 0 {
+		t.Errorf("somebody who was meant waits %v at another place", wait)
+	}
+	if wait := f.TryRecovery(start, "elsewhere"); wait != 0 {
+		t.Errorf("a recovery code waits %v", wait)
+	}
+	off := NewSecondFactor(0)
+	for range 100 {
+		if off.Try(start, "ann", "home") != 0 {
+			t.Fatal("it is not off")
+		}
+	}
+}

@@ -53,10 +53,16 @@ func (s *SignIn) Try(now time.Time, account, source string) time.Duration {
 	return 0
 }
 
-// Succeed takes back the try that turned out right, and the earlier ones of this source
-// at this account. The others stay: an account of one's own must not wash away guesses
-// at those of others.
+// Succeed is Right and Arrive: the password was all that was asked for.
 func (s *SignIn) Succeed(now time.Time, account, source string) {
+	s.Right(now, account, source)
+	s.Arrive(now, account, source)
+}
+
+// Right takes back the try whose password turned out right, and the earlier ones of this
+// source at this account. The others stay: an account of one's own must not wash away
+// guesses at those of others.
+func (s *SignIn) Right(now time.Time, account, source string) {
 	if s.off {
 		return
 	}
@@ -68,5 +74,15 @@ func (s *SignIn) Succeed(now time.Time, account, source string) {
 	if !s.friends.look(now, pair) {
 		s.account.add(now, account, -1)
 	}
-	s.friends.update(now, pair, func(bool) bool { return true })
+}
+
+// Arrive makes the source one that has signed in to the account. With a second factor the
+// right password is not enough for that: it may be a stolen one.
+func (s *SignIn) Arrive(now time.Time, account, source string) {
+	if s.off {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.friends.update(now, account+"\x00"+source, func(bool) bool { return true })
 }

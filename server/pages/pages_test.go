@@ -42,8 +42,15 @@ func drawn(s string) map[string]template.HTML {
 			{Application: s, In: s, Name: s, Organization: s, Owner: s, Scopes: []string{s}, Since: start, Until: start, StaysSigned: true, Remembered: true},
 			{Application: s, In: s, Name: s, Organization: s, Since: start, Until: start, Dormant: true},
 		}}),
-		"activity": Activity(ActivityPage{Viewer: v, Events: []Happened{{At: start, What: s, IP: s, Bad: true}}}),
-		"reset":    Reset(ResetPage{Email: s, Least: 12, Link: s, Token: s, Problem: s}),
+		"secondfactor": SecondFactor(SecondFactorPage{Email: s, Application: s, Next: s, SignIn: s, Token: s, Problem: s}),
+		"factors": Factors(FactorsPage{Viewer: v, CodesLeft: 1, Full: true, Removed: true, Token: s, SessionsToken: s, Done: s, Problem: s, Factors: []Factor{
+			{ID: s, Name: s, Added: start, Used: start}, {ID: s, Name: s, Added: start, Used: start},
+		}}),
+		"nofactors":     Factors(FactorsPage{Viewer: v, Token: s}),
+		"newfactor":     NewFactor(NewFactorPage{Viewer: v, URI: s, Secret: s, Name: s, Enrolment: s, Token: s, Problem: s}),
+		"recoverycodes": RecoveryCodes(RecoveryCodesPage{Viewer: v, Codes: []string{s}, First: true}),
+		"activity":      Activity(ActivityPage{Viewer: v, Events: []Happened{{At: start, What: s, IP: s, Bad: true}}}),
+		"reset":         Reset(ResetPage{Email: s, Least: 12, Link: s, Token: s, Problem: s}),
 	}
 }
 

@@ -75,6 +75,8 @@ func NewManager(db Store, keys *keyring.Keyring, issuer string) (*Manager, error
 type SignIn struct {
 	User        store.User
 	ProviderUID string
+	AMR         []string  // what was proven (RFC 8176)
+	At          time.Time // when; zero: now
 	IP          string
 	UserAgent   string
 	RequestID   string
@@ -86,16 +88,20 @@ const maxUserAgent = 256
 // Begin begins a session under a new identifier; the cookie tells the browser. If the same
 // person was signed in there it is the same session, which goes on with what is bound to
 // it: an application that asks for a fresh sign-in does not sign the person out of others.
-// A session of anybody else ends.
+// A session of anybody else ends. store.ErrConflict: the account is disabled, or has a
+// second factor that was not proven.
 func (m *Manager) Begin(ctx context.Context, r *http.Request, now time.Time, in SignIn) (*http.Cookie, error) {
 	ev := store.Event{
 		Time: now, Actor: in.User.ID, Action: "session.started",
 		IP: in.IP, RequestID: in.RequestID, Outcome: "ok",
 	}
+	if in.At.IsZero() {
+		in.At = now
+	}
 	id := random(idSize)
 	s := store.Session{
-		Hash: m.hash(id), UserID: in.User.ID, ProviderUID: in.ProviderUID,
-		AuthTime: now, CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(Absolute),
+		Hash: m.hash(id), UserID: in.User.ID, ProviderUID: in.ProviderUID, AMR: in.AMR,
+		AuthTime: in.At, CreatedAt: now, LastUsedAt: now, ExpiresAt: in.At.Add(Absolute),
 		IP: in.IP, UserAgent: in.UserAgent[:min(len(in.UserAgent), maxUserAgent)], Proven: in.User.PasswordHash,
 	}
 	renewed, err := m.replaceOld(ctx, r, s, ev)

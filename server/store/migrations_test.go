@@ -23,7 +23,10 @@ const (
 	deviceBefore = `INSERT INTO device_codes
 		(hash, user_code_hash, application_uid, organization_id, client_id, scopes, state, created_at, expires_at, ip, user_agent)
 		VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10)`
-	disableBefore        = `UPDATE users SET disabled = 1 WHERE id = $1 AND deleted_at = 0`
+	disableBefore = `UPDATE users SET disabled = 1 WHERE id = $1 AND deleted_at = 0`
+	sessionBefore = `INSERT INTO sessions
+		(hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 	deleteSessionsBefore = `DELETE FROM sessions WHERE user_id = $1`
 )
 
@@ -103,5 +106,26 @@ func TestACodeEndsWithAnAccountThatTheVersionBeforeDisabled(t *testing.T) {
 		storetest.GrantOf(u), storetest.Act("grant.created"))
 	if !errors.Is(err, store.ErrConflict) {
 		t.Errorf("redeemed: %v", err)
+	}
+}
+
+// TestASessionOfTheVersionBeforeWasProvenByAPasswordAlone: it knows nothing else. Of somebody
+// with a second factor it is fresh to nobody.
+func TestASessionOfTheVersionBeforeWasProvenByAPasswordAlone(t *testing.T) {
+	db := open(t, t.TempDir())
+	u := storetest.Person(t, db)
+	if _, err := db.AddFactor(t.Context(), storetest.FactorOf(u), storetest.Act("factor.added")); err != nil {
+		t.Fatal(err)
+	}
+	hash, at := []byte("hash"), storetest.Noon.UnixMilli()
+	err := db.Job(t.Context(), func(do func(string, ...any) error) error {
+		return do(sessionBefore, hash, "ses_1", u.ID, "local", at, at, at, at, "192.0.2.1", "curl")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := db.Session(t.Context(), hash)
+	if err != nil || s.UserID != u.ID || s.MultiFactor() || len(s.AMR) != 1 || s.AMR[0] != "pwd" {
+		t.Errorf("session of %q, proven by %q, %v", s.UserID, s.AMR, err)
 	}
 }

@@ -13,7 +13,7 @@ const (
 		ON CONFLICT (address) DO UPDATE SET proven_by = excluded.proven_by, proven_at = excluded.proven_at`
 
 	selectUser = `SELECT u.id, u.email, u.name, u.password_hash, u.disabled, u.created_at,
-		COALESCE(p.proven_by, ''), COALESCE(p.proven_at, 0)
+		COALESCE(p.proven_by, ''), COALESCE(p.proven_at, 0), EXISTS (` + factorOf + `u.id)
 		FROM users u LEFT JOIN email_proofs p ON p.address = u.email`
 	selectUserByID    = selectUser + ` WHERE u.id = $1 AND u.deleted_at = 0`
 	selectUserByEmail = selectUser + ` WHERE u.email = $1 AND u.deleted_at = 0`
@@ -133,7 +133,7 @@ func (db *DB) SetDisabled(ctx context.Context, userID string, disabled bool, ev 
 }
 
 // DeleteUser forgets a person: sessions end, grants are revoked, approvals that no device
-// has redeemed are taken back, and address, name, password, proofs, consents and codes go.
+// has redeemed are taken back, and address, name, password, factors, proofs, consents and codes go.
 // The ID is never used again; the address is free for another account, which inherits
 // nothing.
 func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
@@ -150,7 +150,7 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
 		if err := t.endEverythingOf(userID, ev.Time, "account deleted"); err != nil {
 			return err
 		}
-		for _, query := range [...]string{deleteConsentsOfUser, deleteCodesOfUser} {
+		for _, query := range [...]string{deleteConsentsOfUser, deleteCodesOfUser, deleteFactorsOfUser, deleteRecoveryCodes} {
 			if _, err := t.exec(query, userID); err != nil {
 				return err
 			}
@@ -193,7 +193,7 @@ func (t *tx) changedAll(at time.Time, what, query string, args ...any) (int, err
 
 func scanUser(s scanner) (u User, err error) {
 	var created, proven int64
-	err = s.Scan(&u.ID, &u.Email, &u.Name, &u.PasswordHash, &u.Disabled, &created, &u.EmailProvenBy, &proven)
+	err = s.Scan(&u.ID, &u.Email, &u.Name, &u.PasswordHash, &u.Disabled, &created, &u.EmailProvenBy, &proven, &u.SecondFactor)
 	u.CreatedAt, u.EmailProvenAt = moment(created), moment(proven)
 	return u, err
 }

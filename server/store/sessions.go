@@ -7,19 +7,20 @@ import (
 
 const (
 	insertSession = `INSERT INTO sessions
-		(hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
-		WHERE NOT EXISTS (` + disabledAccount + `$3)
-		AND ($11 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $3 AND password_hash = $11))`
+		(hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent, amr)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+		WHERE NOT EXISTS (` + disabledAccount + `$3) AND ($12 = 1 OR NOT EXISTS (` + factorOf + `$3))
+		AND ($13 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $3 AND password_hash = $13))`
 
-	selectSessions = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent
+	selectSessions = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent, amr
 		FROM sessions`
 	selectSession        = selectSessions + ` WHERE hash = $1`
 	selectSessionsOfUser = selectSessions + ` WHERE user_id = $1 ORDER BY last_used_at DESC, id`
 
 	renewSession = `UPDATE sessions SET hash = $2, provider_uid = $3, auth_time = $4, last_used_at = $5, expires_at = $6,
-		ip = $7, user_agent = $8 WHERE hash = $1 AND id = $9 AND user_id = $10 AND NOT EXISTS (` + disabledAccount + `$10)
-		AND ($11 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $10 AND password_hash = $11))`
+		ip = $7, user_agent = $8, amr = $11 WHERE hash = $1 AND id = $9 AND user_id = $10 AND NOT EXISTS (` + disabledAccount + `$10)
+		AND ($12 = 1 OR NOT EXISTS (` + factorOf + `$10))
+		AND ($13 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $10 AND password_hash = $13))`
 
 	touchSession  = `UPDATE sessions SET last_used_at = $2 WHERE hash = $1`
 	deleteSession = `DELETE FROM sessions WHERE hash = $1 RETURNING id`
@@ -32,11 +33,13 @@ const (
 )
 
 // CreateSession adds a session. ErrConflict: its identifier is taken, the person's account
-// is disabled, or what the sign-in has proven is no longer its password.
+// is disabled, what the sign-in has proven is no longer its password, or it has a second
+// factor and the session was begun without: whatever a caller forgets, and whatever changed
+// while somebody signed in.
 func (db *DB) CreateSession(ctx context.Context, s Session, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
 		err := t.one(ErrConflict, insertSession, blob(s.Hash), s.ID, s.UserID, s.ProviderUID, millis(s.AuthTime),
-			millis(s.CreatedAt), millis(s.LastUsedAt), millis(s.ExpiresAt), s.IP, s.UserAgent, s.Proven)
+			millis(s.CreatedAt), millis(s.LastUsedAt), millis(s.ExpiresAt), s.IP, s.UserAgent, joined(s.AMR), number(s.MultiFactor()), s.Proven)
 		if err != nil {
 			return err
 		}
@@ -46,12 +49,13 @@ func (db *DB) CreateSession(ctx context.Context, s Session, ev Event) error {
 
 // RenewSession puts a new sign-in of the same person in the place of the session with the
 // old hash: it has a new identifier, and everything that is bound to it goes on.
-// ErrNotFound: it has ended, is another's, the account is disabled, or what the sign-in has
-// proven is no longer its password. ErrConflict: the identifier is taken.
+// ErrNotFound: it has ended, is another's, the account is disabled, what the sign-in has
+// proven is no longer its password, or it has a second factor and the sign-in was without.
+// ErrConflict: the identifier is taken.
 func (db *DB) RenewSession(ctx context.Context, old []byte, s Session, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
 		err := t.one(ErrNotFound, renewSession, blob(old), blob(s.Hash), s.ProviderUID, millis(s.AuthTime), millis(s.LastUsedAt),
-			millis(s.ExpiresAt), s.IP, s.UserAgent, s.ID, s.UserID, s.Proven)
+			millis(s.ExpiresAt), s.IP, s.UserAgent, s.ID, s.UserID, joined(s.AMR), number(s.MultiFactor()), s.Proven)
 		if err != nil {
 			return err
 		}
@@ -142,8 +146,10 @@ func (t *tx) sessionEnded(id string, ev Event) error {
 
 func scanSession(s scanner) (found Session, err error) {
 	var auth, created, used, expires int64
+	var amr string
 	err = s.Scan(&found.Hash, &found.ID, &found.UserID, &found.ProviderUID, &auth, &created, &used, &expires,
-		&found.IP, &found.UserAgent)
+		&found.IP, &found.UserAgent, &amr)
+	found.AMR = words(amr)
 	found.AuthTime, found.CreatedAt = moment(auth), moment(created)
 	found.LastUsedAt, found.ExpiresAt = moment(used), moment(expires)
 	return found, err

@@ -2,7 +2,10 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 )
 
 // Errors that callers tell apart; everything else is a fault of the store.
@@ -26,6 +29,7 @@ type User struct {
 	// EmailProvenBy says who proved that the address is theirs ("operator"); empty: nobody.
 	EmailProvenBy string
 	EmailProvenAt time.Time
+	SecondFactor  bool // they have a factor besides what they sign in with first
 }
 
 // Session is a person's sign-in in one browser. Its identifier is kept as a keyed hash.
@@ -40,10 +44,14 @@ type Session struct {
 	ExpiresAt   time.Time // absolute limit
 	IP          string
 	UserAgent   string
+	AMR         []string // how the person proved who they are (RFC 8176)
 	// Proven is the password hash that the sign-in has proven. It is not kept: a session
 	// begins only while the account has it. Empty: whatever it has.
 	Proven string
 }
+
+// MultiFactor reports whether more than one factor was proven for the session.
+func (s *Session) MultiFactor() bool { return slices.Contains(s.AMR, oauth.AMRMulti) }
 
 // DeviceState is how far a device authorization has come (RFC 8628).
 type DeviceState string
@@ -80,7 +88,7 @@ type Approval struct {
 	UserID      string
 	ProviderUID string // of the session that approved
 	AuthTime    time.Time
-	AMR         []string // RFC 8176: "pwd"
+	AMR         []string // of the session (RFC 8176)
 	Granted     []string // scopes granted
 	// SessionID is the session in which it is approved. It is not kept: what follows does not
 	// end with it. Empty: none in particular.

@@ -46,7 +46,7 @@ func (b *Browser) SignIn(t testing.TB, person store.User) {
 		t.Fatal(err)
 	}
 	cookie, err := manager.Begin(context.Background(), b.With(b.Request(t, http.MethodGet, "/", "")), b.Now(), sessions.SignIn{
-		User: person, ProviderUID: b.Declared.Local.UID, IP: "192.0.2.7", UserAgent: "test",
+		User: person, ProviderUID: b.Declared.Local.UID, AMR: []string{"pwd"}, IP: "192.0.2.7", UserAgent: "test",
 	})
 	if err != nil {
 		t.Fatal(err)

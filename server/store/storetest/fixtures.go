@@ -47,6 +47,7 @@ func SessionOf(u store.User) store.Session {
 	return store.Session{
 		Hash: bytes(32), ID: "ses_" + rand.Text()[:22], UserID: u.ID, ProviderUID: "local", AuthTime: Noon,
 		CreatedAt: Noon, LastUsedAt: Noon, ExpiresAt: Noon.Add(24 * time.Hour), IP: "192.0.2.1", UserAgent: "curl",
+		AMR: []string{"pwd"},
 	}
 }
 

@@ -35,6 +35,12 @@ func Run(t *testing.T, open Open) {
 		{"ARenewedSessionGoesOnUnderAnotherIdentifier", renewedSessionGoesOn},
 		{"EndingASessionRevokesItsGrantsOnly", endingSessionRevokes},
 		{"SessionsOfAPersonAreListedAndEnded", sessionsOfAPerson},
+		{"AFactorIsAddedRenamedAndRemovedByItsOwner", factorLife},
+		{"AStepOfAFactorCountsOnce", stepCountsOnce},
+		{"ARecoveryCodeCountsOnce", recoveryCodeCountsOnce},
+		{"NoSessionBeginsWithoutTheSecondFactorOfItsPerson", noSessionWithoutSecondFactor},
+		{"ResettingFactorsEndsEverySession", resettingFactors},
+		{"DeletingForgetsFactors", deletingForgetsFactors},
 		{"AUserCodeIsUniqueWhileItLives", userCodeIsUnique},
 		{"ADeviceCodeKeepsWhatItWasMadeWith", deviceCodeIsKept},
 		{"ADeviceCodeMovesOnlyForward", deviceCodeMovesForward},
@@ -93,6 +99,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("ACacheSeesTheWritesOfOthers", func(t *testing.T) { cacheSeesOthers(t, open) })
 	t.Run("OfManyRedemptionsOnTwoReplicasOneSucceeds", func(t *testing.T) { redeemedElsewhere(t, open) })
 	t.Run("OfManyUsesOfAnAssertionOnTwoReplicasOneSucceeds", func(t *testing.T) { assertionUsedElsewhere(t, open) })
+	t.Run("ACodeOnTwoReplicasCountsOnce", func(t *testing.T) { stepElsewhere(t, open) })
 	t.Run("WhatWasWrittenIsThereAfterOpeningAgain", func(t *testing.T) { reopened(t, open) })
 	t.Run("ManyMayOpenANewStoreAtOnce", func(t *testing.T) { openedAtOnce(t, open) })
 }
