@@ -418,3 +418,17 @@ func TestWhatIsUnderWayDoesNotUndoAReset(t *testing.T) {
 		})
 	}
 }
+
+// A link cannot be guessed; those who try are held back all the same.
+func TestGuessesAtResetLinksAreLimited(t *testing.T) {
+	w := newTown(t)
+	b, last := w.open(), 0
+	for range 150 {
+		if last = b.get(resetPath + "?link=x").Code; last != http.StatusNotFound {
+			break
+		}
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("the last guess of many: %d", last)
+	}
+}

@@ -155,6 +155,9 @@ func underWayAtAReset(t *testing.T, db *store.DB) {
 	consented(t, db, open, ConsentOf(CodeOf(open)))
 	link := store.ResetLink{Hash: []byte("link"), UserID: u.ID, CreatedAt: Noon, ExpiresAt: later.Add(time.Hour)}
 	must(t, db.CreateResetLink(ctx, link, Act("user.reset-link-created")))
+	tooLate := Act("user.password-reset")
+	tooLate.Time = link.ExpiresAt
+	wantErr(t, "a link that is too old", db.UseResetLink(ctx, link, "$late$", tooLate), store.ErrNotFound)
 	must(t, db.UseResetLink(ctx, link, "$reset$", Act("user.password-reset")))
 	left, err := db.ConsentsOf(ctx, u.ID)
 	must(t, err)
