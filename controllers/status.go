@@ -191,7 +191,9 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 	if err != nil || version == "" {
 		return 0, err
 	}
-	s.herald.tell(id, readyOf(base.conditions), readyOf(want.conditions))
+	if !s.world.ends(id.Namespace) { // it would take no Event
+		s.herald.tell(id, readyOf(base.conditions), readyOf(want.conditions))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written[id] = written{want, stored.version, version, now, s.written[id].pace}
