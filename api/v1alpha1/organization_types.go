@@ -225,10 +225,12 @@ type OrganizationStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	ID string `json:"id,omitempty"`
-	// ApiApplications accepted by this Organization; while it is not served, those admitted.
+	// ApiApplications accepted by this Organization; while it is not served,
+	// those admitted.
 	// +optional
 	Applications int32 `json:"applications"`
-	// Roles accepted by this Organization; while it is not served, those admitted.
+	// Roles accepted by this Organization; while it is not served, those
+	// admitted.
 	// +optional
 	Roles int32 `json:"roles"`
 	// Providers that count here.

@@ -91,8 +91,8 @@ type keysOptions struct {
 func keysFlags(f *pflag.FlagSet) *keysOptions {
 	o := &keysOptions{dataDir: dataDirFlag(f)}
 	f.BoolVar(&o.cluster, "cluster", false, "the keys live in a Secret of the cluster that KUBECONFIG names, or of this pod's")
-	f.StringVar(&o.context, "context", "", "the same, in the cluster of this context of the client configuration")
-	f.StringVar(&o.systemNamespace, "system-namespace", "", "with these two: the namespace of the Secret (default: the pod's, else gatehouse-system)")
+	f.StringVar(&o.context, "context", "", "as --cluster, in the cluster of this context of the client configuration")
+	f.StringVar(&o.systemNamespace, "system-namespace", "", "with --cluster or --context: the namespace of the Secret (default: the pod's, else gatehouse-system)")
 	return o
 }
 
