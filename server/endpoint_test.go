@@ -169,7 +169,15 @@ func TestARemovalThatTheStoreMissedIsNotForgotten(t *testing.T) {
 	w.Publish(t)
 	inactive(t, w, signedIn.Text("access_token"))
 	refused(t, w.Refresh(t, cli, signedIn.Text("refresh_token")), 400, "invalid_grant")
+	known, err := w.Store.Object(t.Context(), app.UID)
+	if err != nil || known.GoneAt.IsZero() {
+		t.Errorf("the next start will know nothing of it: %+v, %v", known, err)
+	}
+	w.Pass(time.Minute)
 	later := w.SignIn(t, cli, servertest.Ann)
+	w.Pass(time.Minute)
+	w.Declared.Applications[cli].DisplayName = "of another name"
+	w.Publish(t)
 	active(t, w, later.Text("access_token"), "org:read project:read project:write")
 }
 
