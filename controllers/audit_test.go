@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -145,6 +147,8 @@ func (b *bench) life(o Options) {
 	b.t.Helper()
 	now := clocktesting.NewFakeClock(time.Now().Truncate(time.Second))
 	o.Clock, o.Issuer = now, "https://auth.example.com"
+	o.Installation = "life-" + uuid.NewString() // with a Lease of its own to make
+	begun := len(b.requests())
 	first, stop := b.start(o)
 	b.eventually("published", first.Ready)
 	second, _ := b.start(o)
@@ -185,6 +189,12 @@ spec:
 		}
 		b.becomes("machine-credentials", "made again", func(s *corev1.Secret) bool { return s.UID != gone.UID })
 	}
+	b.eventually("counted up", func() error {
+		if !slices.ContainsFunc(b.requests()[begun:], func(r localkube.Event) bool { return r.Resource == "events" && r.Verb == "patch" }) {
+			return errors.New("no Event was written again")
+		}
+		return nil
+	})
 	stop() // the other one leads
 	b.change(kindApplication, "acme", "machine", func(spec map[string]any) {
 		spec["credentials"] = map[string]any{"output": map[string]any{"secretName": "other"}}

@@ -14,17 +14,19 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
-// Claim makes an installation the owner of an object, whoever owned it before. It is meant
-// for `gatehouse adopt`; docs/operations.md shows how kubectl does the same. The status that the owner before wrote goes, whole:
-// the new one writes its own, and whoever looks in between sees that there is no verdict yet.
+// Claim makes an installation the owner of an object of another one, and of no third one
+// that took it meanwhile. The status that the owner before wrote goes, whole: the new one
+// writes its own, and whoever looks in between sees that there is no verdict yet.
 //
 // Both see the new owner on their watch: the one before drops the object, as gone, and the
 // new one serves it if its --selector and --namespaces have it. It takes the verb patch on
 // the status of the kind, which the ServiceAccounts of installations have. It fails, with an
-// error that apierrors.IsInvalid or IsNotFound knows, if the incarnation is no longer there.
-func Claim(ctx context.Context, c client.Client, id model.ObjectID, installation string) error {
+// error that apierrors.IsInvalid or IsNotFound knows, if the incarnation is no longer there
+// or no longer owned by from; Owners.Claim says which.
+func Claim(ctx context.Context, c client.Client, id model.ObjectID, from, installation string) error {
 	patch, err := json.Marshal([]map[string]any{
 		{"op": "test", "path": "/metadata/uid", "value": id.UID},
+		{"op": "test", "path": "/status/installation", "value": from},
 		{"op": "add", "path": "/status", "value": map[string]any{"observedGeneration": -1, "installation": installation}},
 	})
 	if err != nil {

@@ -219,6 +219,8 @@ func (c *credentialsWriter) write(ctx context.Context, id model.ObjectID, w want
 		r = &free
 	} else if there != nil {
 		c.seen(name)
+	} else if until := c.onItsWay(name); c.clock.Now().Before(until) {
+		return until, nil
 	}
 	step, err := c.keeper.Next(r, there, c.clock.Now())
 	if err != nil || step.Secret == nil {
@@ -262,6 +264,17 @@ func (c *credentialsWriter) seen(name types.NamespacedName) {
 	delete(c.made, name)
 }
 
+// onItsWay is until when a Secret that was just made may not have been seen yet; its own event
+// comes sooner. Zero: none was made.
+func (c *credentialsWriter) onItsWay(name types.NamespacedName) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, made := c.made[name]; made {
+		return at.Add(ownWrite)
+	}
+	return time.Time{}
+}
+
 // find reads a Secret from the watch cache, which has no Secret without our label.
 func (c *credentialsWriter) find(ctx context.Context, name types.NamespacedName) (*corev1.Secret, error) {
 	s := &corev1.Secret{}
@@ -277,18 +290,12 @@ func (c *credentialsWriter) find(ctx context.Context, name types.NamespacedName)
 	return s, nil
 }
 
-// create makes a Secret. One that is there already is somebody else's, and stays as it is;
-// unless it is our own of a moment ago, which has not been seen yet.
+// create makes a Secret. One that is there already is somebody else's, and stays as it is.
 func (c *credentialsWriter) create(ctx context.Context, id model.ObjectID, step output.Step, lost bool) (time.Time, error) {
 	name := client.ObjectKeyFromObject(step.Secret)
 	now := c.clock.Now()
-	c.mu.Lock()
-	made, ours := c.made[name]
-	c.mu.Unlock()
 	err := c.client.Create(ctx, step.Secret)
 	switch {
-	case apierrors.IsAlreadyExists(err) && ours && now.Before(made.Add(ownWrite)):
-		return now.Add(time.Second), nil
 	case apierrors.IsAlreadyExists(err):
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -295,5 +297,44 @@ func TestAnExpiryThatComesIsWrittenOnTimeAndNotBefore(t *testing.T) {
 	}
 	if b.published() != published {
 		t.Errorf("published %d times meanwhile", b.published()-published)
+	}
+}
+
+// An API server takes no Event there, and client-go would log that as an error each time.
+func TestANamespaceThatEndsIsToldNothing(t *testing.T) {
+	b := newBench(t, kube)
+	b.serve()
+	b.create(`
+apiVersion: auth.gatehouse.dev/v1alpha1
+kind: Organization
+metadata: {name: ending, namespace: ending}
+spec: {slug: ending}
+---
+apiVersion: auth.gatehouse.dev/v1alpha1
+kind: ApiApplication
+metadata: {name: cli, namespace: ending}
+spec: {organizationRef: {name: ending}, type: Device, scopes: ["org:read"]}
+`)
+	b.expect(kindApplication, "ending", "cli", "True")
+	from := len(b.requests())
+	if err := b.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ending"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.create(good) // seen after the end of the namespace
+	b.expectGood()
+	b.change(kindApplication, "ending", "cli", func(spec map[string]any) { spec["scopes"] = []any{"no:such"} })
+	b.expect(kindApplication, "ending", "cli", "False")
+	b.change(kindApplication, "acme", "cli", func(spec map[string]any) { spec["scopes"] = []any{"no:such"} })
+	cli := b.expect(kindApplication, "acme", "cli", "False")
+	b.eventually("told", func() error {
+		if len(b.told(cli)) == 0 {
+			return errors.New("nothing of the other one yet")
+		}
+		return nil
+	})
+	for _, r := range b.requests()[from:] {
+		if r.Resource == "events" && r.Namespace == "ending" {
+			t.Errorf("%+v", r)
+		}
 	}
 }

@@ -41,6 +41,7 @@ type world struct {
 	secrets       kept[secretFact]
 	namespaces    kept[compile.Namespace]
 	statuses      map[model.ObjectID]storedStatus
+	ending        map[string]bool // namespaces that are being deleted, and take nothing new
 	// notOurs are the objects whose status does not name this installation as their owner,
 	// with whom it names: in a settled world those of others alone.
 	notOurs map[model.ObjectID]string
@@ -77,6 +78,7 @@ func newWorld(o Options) *world {
 		secrets:       kept[secretFact]{},
 		namespaces:    kept[compile.Namespace]{},
 		statuses:      map[model.ObjectID]storedStatus{},
+		ending:        map[string]bool{},
 		notOurs:       map[model.ObjectID]string{},
 		refused:       map[types.NamespacedName]bool{},
 	}
@@ -221,7 +223,16 @@ func (w *world) grants(c cache.Cache) source.Source {
 		same: func(a, b compile.Namespace) bool {
 			return maps.Equal(a.Labels, b.Labels) && slices.Equal(a.Slugs, b.Slugs)
 		},
+		note: func(n *metav1.PartialObjectMetadata) { w.ending[n.Name] = n.DeletionTimestamp != nil },
+		miss: func(n *metav1.PartialObjectMetadata) { delete(w.ending, n.Name) },
 	}.source(c, namespaceMetadata())
+}
+
+// ends reports whether a namespace is being deleted, as far as namespaces can be read.
+func (w *world) ends(namespace string) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.ending[namespace]
 }
 
 // start makes an empty cluster be published as well.
@@ -297,7 +308,7 @@ type feed[O client.Object, T any] struct {
 	keep  func(O) T
 	same  func(before, after T) bool // as Compile sees it
 
-	// For the four kinds; nil for others. note and miss hold the world's lock.
+	// nil for some. note and miss hold the world's lock.
 	note, miss func(O)
 	idle       func(O, queue) // a change that is none to Compile
 }

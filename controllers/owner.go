@@ -85,6 +85,14 @@ func ours[T client.Object](w *world, all kept[T], kind string, foreign *[]foreig
 // to, else empty: what nobody owns yet goes with its Organization, so that of two
 // installations that see everything only one ever claims it.
 func (w *world) ownerAbove(o client.Object) string {
+	if above := w.organizations[organizationOf(o)]; above != nil {
+		return w.otherOwner(above)
+	}
+	return ""
+}
+
+// organizationOf is the Organization that an object refers to, none if it refers to none.
+func organizationOf(o client.Object) types.NamespacedName {
 	var ref v1alpha1.ObjectReference
 	switch o := o.(type) {
 	case *v1alpha1.ApiApplication:
@@ -92,12 +100,9 @@ func (w *world) ownerAbove(o client.Object) string {
 	case *v1alpha1.Role:
 		ref = o.Spec.OrganizationRef
 	default:
-		return ""
+		return types.NamespacedName{}
 	}
-	if above := w.organizations[types.NamespacedName{Namespace: cmp.Or(ref.Namespace, o.GetNamespace()), Name: ref.Name}]; above != nil {
-		return w.otherOwner(above)
-	}
-	return ""
+	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, o.GetNamespace()), Name: ref.Name}
 }
 
 func identify(kind string, o client.Object) model.ObjectID {
@@ -134,7 +139,7 @@ func (n *neighbours) replace(foreign []foreigner) {
 			continue
 		}
 		if news++; news <= maxForeignLogged {
-			n.log.Info("left to another installation: not served here, status not written; to take it over: docs/operations.md, Two installations",
+			n.log.Info("left to another installation: not served here, status not written; an administrator takes it over with gatehouse adopt (docs/operations.md, Two installations)",
 				"kind", f.id.Kind, "namespace", f.id.Namespace, "name", f.id.Name, "installation", f.owner)
 		}
 	}
@@ -156,7 +161,7 @@ func (n *neighbours) remarks() []string {
 	var all []string
 	for _, owner := range slices.Sorted(maps.Keys(counts)) {
 		all = append(all, fmt.Sprintf("%d objects are those of installation %.64q (status.installation) and are not served here; "+
-			"if that installation is no more, or its keyring is lost, take them over: docs/operations.md, Two installations", counts[owner], owner))
+			"if that installation is no more, or its keyring is lost, take them over: gatehouse adopt --all --from that ID (docs/operations.md, Two installations)", counts[owner], owner))
 	}
 	return all
 }

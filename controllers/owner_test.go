@@ -208,11 +208,11 @@ func TestAnObjectOfAnotherInstallationIsLeftAloneUntilItIsClaimed(t *testing.T) 
 	}
 
 	id := model.ObjectID{Kind: kindApplication, Namespace: "acme", Name: "cli", UID: "an-earlier-one"}
-	if err := Claim(t.Context(), b.Client, id, "blue"); err == nil {
+	if err := Claim(t.Context(), b.Client, id, "mallory", "blue"); err == nil {
 		t.Error("claimed an incarnation that is gone")
 	}
 	id.UID = string(u.GetUID())
-	if err := Claim(t.Context(), b.Client, id, "blue"); err != nil {
+	if err := Claim(t.Context(), b.Client, id, "mallory", "blue"); err != nil {
 		t.Fatal(err)
 	}
 	if now := b.expect(kindApplication, "acme", "cli", "True"); owner(now) != "blue" || !blue.has("acme.acme.cli") {
@@ -220,6 +220,75 @@ func TestAnObjectOfAnotherInstallationIsLeftAloneUntilItIsClaimed(t *testing.T) 
 	}
 	if got := gauge(t, registry, "gatehouse_foreign_objects", kindApplication); got != 0 {
 		t.Errorf("gatehouse_foreign_objects is %v", got)
+	}
+}
+
+// A claim is of what was looked at: not of one that a third installation took since, nor of
+// one that was made anew by whoever may create objects there.
+func TestAClaimIsRefusedIfTheObjectChangedMeanwhile(t *testing.T) {
+	b := newBench(t, kube)
+	b.create(good)
+	given := func(owner string) {
+		u := b.get(kindRole, "acme", "member")
+		u.Object["status"] = map[string]any{"observedGeneration": int64(-1)}
+		if owner != "" {
+			u.Object["status"].(map[string]any)["installation"] = owner
+		}
+		if err := b.Status().Update(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	owners, err := NewOwners(kube.Config, Scope{Installation: "blue", SystemNamespace: systemNamespace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := func() Owned {
+		all, err := owners.Foreign(t.Context(), []string{"mallory"})
+		if err != nil || len(all) != 1 || all[0].Organization.String() != "acme/acme" || all[0].Refused != "" {
+			t.Fatalf("found %+v, %v", all, err)
+		}
+		return all[0]
+	}
+	for says, change := range map[string]func(){
+		`it was of installation "mallory" and is of "eve" now`: func() { given("eve") },
+		`it was of installation "mallory" and is nobody's now`: func() { given("") },
+		"it was deleted and made anew": func() {
+			u := b.get(kindRole, "acme", "member")
+			if err := b.Delete(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+			u.SetUID("")
+			u.SetResourceVersion("")
+			if err := b.Create(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+			given("mallory")
+		},
+	} {
+		given("mallory")
+		was := found()
+		change()
+		before := owner(b.get(kindRole, "acme", "member"))
+		if err := owners.Claim(t.Context(), was); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
+		}
+		if now := owner(b.get(kindRole, "acme", "member")); now != before {
+			t.Errorf("%s: taken over, and of %q", says, now)
+		}
+	}
+	given("mallory")
+	was := found()
+	if err := owners.Claim(t.Context(), was); err != nil || owner(b.get(kindRole, "acme", "member")) != "blue" {
+		t.Errorf("not taken over: %v", err)
+	}
+	if err := owners.Claim(t.Context(), was); err != nil {
+		t.Errorf("it is ours already: %v", err)
+	}
+	if err := b.Delete(t.Context(), b.get(kindRole, "acme", "member")); err != nil {
+		t.Fatal(err)
+	}
+	if err := owners.Claim(t.Context(), was); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "it is gone") {
+		t.Errorf("gone: %v", err)
 	}
 }
 
@@ -276,7 +345,7 @@ func TestAfterTheKeyringIsLostTheCureIsSaid(t *testing.T) {
 	b.expectGood()
 	first.stop()
 	second := b.installation("second", nil)
-	if said := strings.Join(second.Remarks(), "\n"); !strings.Contains(said, `5 objects are those of installation "first"`) || !strings.Contains(said, "keyring is lost, take them over: docs/operations.md") {
+	if said := strings.Join(second.Remarks(), "\n"); !strings.Contains(said, `5 objects are those of installation "first"`) || !strings.Contains(said, "keyring is lost, take them over: gatehouse adopt --all --from that ID (docs/operations.md, Two installations)") {
 		t.Errorf("it says %q", said)
 	}
 	settled(b, second)
@@ -284,7 +353,7 @@ func TestAfterTheKeyringIsLostTheCureIsSaid(t *testing.T) {
 		t.Errorf("wrote %d times", second.writes.other.Load())
 	}
 	for _, o := range theGood {
-		if err := Claim(t.Context(), b.Client, identify(o[0], b.get(o[0], o[1], o[2])), "second"); err != nil {
+		if err := Claim(t.Context(), b.Client, identify(o[0], b.get(o[0], o[1], o[2])), "first", "second"); err != nil {
 			t.Fatal(err)
 		}
 	}

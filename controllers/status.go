@@ -184,34 +184,31 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 	if wait := last.at.Add(countsEvery).Sub(now); wait > 0 && last.status.differsInCountsOnly(want) {
 		return wait, nil
 	}
-	paced := last.pace
-	if wait := paced.spend(now, statusAtOnce, statusEvery); wait > 0 {
+	if wait := s.pace(id, now); wait > 0 {
 		return wait, nil
 	}
 	version, err := s.apply(ctx, id, want, last.onto(stored.version))
-	if err != nil {
+	if err != nil || version == "" {
 		return 0, err
 	}
-	if version == "" {
-		s.late(id, paced)
-		return 0, nil
+	if !s.world.ends(id.Namespace) { // it would take no Event
+		s.herald.tell(id, readyOf(base.conditions), readyOf(want.conditions))
 	}
-	s.herald.tell(id, readyOf(base.conditions), readyOf(want.conditions))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.written[id] = written{want, stored.version, version, now, paced}
+	s.written[id] = written{want, stored.version, version, now, s.written[id].pace}
 	return v.nextBound(now), nil
 }
 
-// late counts a write that came too late like one that did not: it cost the others as much.
-func (s *statusWriter) late(id model.ObjectID, paced pace) {
+// pace counts a write of an object's status, also one that is going to be refused because the
+// object has changed meanwhile, and returns 0; or counts nothing and returns how long to wait.
+func (s *statusWriter) pace(id model.ObjectID, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, judged := s.verdicts[id]; judged { // else it is gone
-		last := s.written[id]
-		last.pace = paced
-		s.written[id] = last
-	}
+	last := s.written[id]
+	wait := last.pace.spend(now, statusAtOnce, statusEvery)
+	s.written[id] = last
+	return wait
 }
 
 // arrived forgets what was applied, which would cost the memory of a second status for each

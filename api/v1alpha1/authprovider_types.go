@@ -66,7 +66,7 @@ type AuthProviderStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// The installation that serves it and writes this status: the first that did. None other
-	// does until an administrator hands it over.
+	// does until an administrator takes it over with `gatehouse adopt`.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Installation string `json:"installation,omitempty"`

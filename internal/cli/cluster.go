@@ -47,15 +47,22 @@ func (o *serveOptions) checkScope() error {
 	if o.manifests != "" && (len(o.namespaces) > 0 || o.selector != "") {
 		return usageError("--namespaces and --selector divide a cluster's resources; leave them out with --manifests")
 	}
-	for _, name := range o.namespaces {
+	_, err := scope(o.namespaces, o.selector)
+	return err
+}
+
+// scope reads which objects of a cluster are looked at.
+func scope(namespaces []string, selector string) (labels.Selector, error) {
+	for _, name := range namespaces {
 		if wrong := names.IsDNS1123Label(name); len(wrong) > 0 {
-			return usageError("--namespaces: %q is no name of a namespace; write them like acme,globex", name)
+			return nil, usageError("--namespaces: %q is no name of a namespace; write them like acme,globex", name)
 		}
 	}
-	if _, err := labels.Parse(o.selector); err != nil {
-		return usageError("--selector: %w; write it like auth.gatehouse.dev/installation=blue", err)
+	matching, err := labels.Parse(selector)
+	if err != nil {
+		return nil, usageError("--selector: %w; write it like auth.gatehouse.dev/installation=blue", err)
 	}
-	return nil
+	return matching, nil
 }
 
 // unknownClusterKey asks the cluster for newer keys of its ServiceAccounts' tokens.

@@ -59,6 +59,7 @@ type home struct {
 	whole   *testing.T
 	admin   string // path of a client configuration
 	rotator string // that of somebody who may rotate keys
+	tenant  string // that of somebody who works in acme
 	dataDir string
 	out     logged // of all servers
 	listen  string
@@ -101,7 +102,7 @@ func newHome(t *testing.T) *home {
 		}
 	})
 	h := &home{t: t, whole: t, admin: kubeconfig(t, kube, "admin", "system:masters"), dataDir: filepath.Join(t.TempDir(), "data")}
-	h.rotator = kubeconfig(t, kube, "rotator")
+	h.rotator, h.tenant = kubeconfig(t, kube, "rotator"), kubeconfig(t, kube, "tenant")
 	h.listen = freeAddress(t)
 	_, port, err := net.SplitHostPort(h.listen)
 	if err != nil {
@@ -207,6 +208,15 @@ func (h *home) waits(says string) {
 // token asks for an opaque token as the machine of the samples.
 func (h *home) token() string {
 	h.t.Helper()
+	token, err := h.tryToken()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return token
+}
+
+func (h *home) tryToken() (string, error) {
+	h.t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"project:releases"}}
 	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost, h.url+"/oauth/token/", strings.NewReader(form.Encode()))
 	if err != nil {
@@ -223,9 +233,9 @@ func (h *home) token() string {
 		Token string `json:"access_token"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Token == "" {
-		h.t.Fatalf("answered %s: %v", response.Status, err)
+		return "", fmt.Errorf("answered %s: %w", response.Status, err)
 	}
-	return answer.Token
+	return answer.Token, nil
 }
 
 // accepted reports whether a token is taken for one.

@@ -30,11 +30,7 @@ running: it sees every change within a second. Keys are never shown.`,
   gatehouse keys rotate --data-dir /var/lib/gatehouse
   gatehouse keys rotate --cluster --system-namespace gatehouse-system`,
 	}
-	f := cmd.PersistentFlags()
-	o := &keysOptions{dataDir: dataDirFlag(f)}
-	f.BoolVar(&o.cluster, "cluster", false, "the keys live in a Secret of the cluster that KUBECONFIG names, or of this pod's")
-	f.StringVar(&o.context, "context", "", "the same, in the cluster of this context of the client configuration")
-	f.StringVar(&o.systemNamespace, "system-namespace", "", "with these two: the namespace of the Secret (default: the pod's, else gatehouse-system)")
+	o := keysFlags(cmd.PersistentFlags())
 	cmd.AddCommand(keysListCommand(o), keysRotateCommand(o))
 	return cmd
 }

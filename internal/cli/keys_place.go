@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/pflag"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
 	"github.com/gatehouse-dev/gatehouse/controllers"
@@ -44,6 +46,7 @@ func (p filePlace) recorded(ctx context.Context, ev store.Event) error { return 
 type secretPlace struct {
 	*controllers.KeyringSecret
 	copied *keyring.Keyring // that the data directory has; nil: there is no data directory
+	access *rest.Config
 }
 
 func (p secretPlace) read(ctx context.Context) (*keyring.Keyring, error) {
@@ -84,6 +87,15 @@ type keysOptions struct {
 	cluster                  bool
 }
 
+// keysFlags are the flags of whoever works on an installation, wherever its keys live.
+func keysFlags(f *pflag.FlagSet) *keysOptions {
+	o := &keysOptions{dataDir: dataDirFlag(f)}
+	f.BoolVar(&o.cluster, "cluster", false, "the keys live in a Secret of the cluster that KUBECONFIG names, or of this pod's")
+	f.StringVar(&o.context, "context", "", "the same, in the cluster of this context of the client configuration")
+	f.StringVar(&o.systemNamespace, "system-namespace", "", "with these two: the namespace of the Secret (default: the pod's, else gatehouse-system)")
+	return o
+}
+
 // secret is the Secret of the keys; nil if they live in the data directory. A copy there
 // tells of it, so that in a pod nothing needs to be said.
 func (o keysOptions) secret() (*secretPlace, error) {
@@ -104,6 +116,7 @@ func (o keysOptions) secret() (*secretPlace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the keys are in Secret %s/%s, but there is no cluster: %w; set KUBECONFIG", namespace, controllers.KeyringName, err)
 	}
+	place.access = access
 	place.KeyringSecret, err = controllers.NewKeyringSecret(access, namespace)
 	return &place, err
 }

@@ -40,7 +40,12 @@ func TestWhatIsInstalledGivesAToken(t *testing.T) {
 			helm.must(t, c.kubeconfig, "install", "gatehouse", path, "--namespace", namespace, "--create-namespace", "--set", way.set)
 			defer helm.uninstall(t, c)
 			// Each has keys of its own, so what it served is not the next one's.
-			defer c.kubectl(t, "", "delete", "gatehouse", "--all", "-A")
+			defer func() {
+				for _, name := range []string{"acme", "globex"} { // which are protected
+					c.kubectl(t, "", "patch", "organization", name, "--namespace", name, "--type", "merge", "--patch", `{"spec": {"deletionPolicy": "Delete"}}`)
+				}
+				c.kubectl(t, "", "delete", "gatehouse", "--all", "-A")
+			}()
 			box := newContainer(t, c)
 			client := box.certificate(t)
 			log := box.start(t)

@@ -207,7 +207,9 @@ func (h *house) patch(object, patch string) {
 
 func (h *house) gatehouse(stdin string, args ...string) string {
 	h.t.Helper()
-	return h.run(exec.CommandContext(context.Background(), h.gatehousePath, args...), stdin)
+	cmd := exec.CommandContext(context.Background(), h.gatehousePath, args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+h.ownConfig) // as in the pod
+	return h.run(cmd, stdin)
 }
 
 func (h *house) run(cmd *exec.Cmd, stdin string) string {

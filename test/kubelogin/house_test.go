@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/gatehouse-dev/gatehouse/internal/keyring"
 	"github.com/gatehouse-dev/gatehouse/test/leaks"
 	"github.com/gatehouse-dev/gatehouse/test/localkube"
 	"github.com/gatehouse-dev/gatehouse/test/person"
@@ -206,6 +207,24 @@ func (h *house) gatehouse(stdin string, args ...string) string {
 		h.t.Fatal(err)
 	}
 	return out
+}
+
+// rotate is the command of an administrator where Gatehouse runs. It returns when the server
+// uses the new keys: then it has a copy of them.
+func (h *house) rotate(flags ...string) {
+	h.t.Helper()
+	copied := filepath.Join(h.data, keyring.FileName)
+	before, err := os.ReadFile(copied)
+	h.must(err)
+	cmd := exec.CommandContext(context.Background(), h.gatehousePath, append([]string{"keys", "rotate", "--data-dir", h.data}, flags...)...)
+	_, err = h.run(cmd, "")
+	h.must(err)
+	h.soon(func() error {
+		if now, err := os.ReadFile(copied); err != nil || bytes.Equal(now, before) {
+			return errors.Join(errors.New("the server has the keys of before"), err)
+		}
+		return nil
+	})
 }
 
 // hers is a command on Ann's machine.

@@ -156,7 +156,7 @@ func (h *house) roleTaken(t *testing.T) {
 // now, beside those of today.
 func (h *house) rotation(t *testing.T) {
 	today := h.mint(t, h.minter(h.issuer), func(*tokens.IDToken) {})
-	h.gatehouse("", "keys", "rotate", "--data-dir", h.data)
+	h.rotate()
 	then := h.mint(t, h.minter(h.issuer), func(c *tokens.IDToken) {
 		c.IssuedAt = time.Now().Add(keyring.Lead + time.Minute)
 		c.ExpiresAt = c.IssuedAt.Add(10 * time.Minute)
@@ -173,7 +173,7 @@ func (h *house) rotation(t *testing.T) {
 func (h *house) compromise(t *testing.T) {
 	before := h.idToken(kubectl)
 	stolen := h.minter(h.issuer)
-	h.gatehouse("", "keys", "rotate", "--compromised", "--yes", "--data-dir", h.data)
+	h.rotate("--compromised", "--yes")
 	h.soon(func() error { // within a second the server has read it
 		h.age(kubectl)
 		if _, err := h.ann("auth", "whoami"); !says(err, "the login has ended") || !says(err, h.cure()) {
@@ -206,7 +206,7 @@ func (h *house) reload(t *testing.T) {
 	forge := func() string {
 		return h.mint(t, stolen, func(c *tokens.IDToken) { c.Nonce = rand.Text() }) // kube-apiserver remembers tokens
 	}
-	h.gatehouse("", "keys", "rotate", "--compromised", "--yes", "--data-dir", h.data)
+	h.rotate("--compromised", "--yes")
 	if _, err := h.ask(forge()); err != nil {
 		t.Errorf("%v: the page need not warn of that any more", err)
 	}

@@ -313,11 +313,14 @@ func (h *house) define() {
 // for its verdict, its Secret, its neighbours, each time that it is declared.
 const aFew = 10
 
+// late is what the API server says of an Event in a namespace whose end was not known yet.
+const late = "because it is being terminated"
+
 // unworried expects that the log has no errors: whoever deletes is right.
 func (h *house) unworried(t *testing.T) {
 	t.Helper()
 	for line := range strings.Lines(h.log()) {
-		if strings.Contains(line, "level=ERROR") {
+		if strings.Contains(line, "level=ERROR") && !(strings.Contains(line, "logger=events") && strings.Contains(line, late)) {
 			t.Errorf("logged: %s", line)
 		}
 	}
