@@ -335,3 +335,39 @@ func TestWritesThatComeTooLateAreBoundedToo(t *testing.T) {
 		t.Errorf("%d writes that came too late, want %d", got, statusAtOnce)
 	}
 }
+
+// While the cache has not our own write yet, the next one rests on it: what holds still keeps
+// its time, and no Event tells of it twice.
+func TestAWriteThatIsNotSeenYetIsWhatTheNextRestsOn(t *testing.T) {
+	b := newBench(t, kube)
+	b.create(good)
+	clock := clocktesting.NewFakeClock(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC))
+	o := b.options()
+	o.Clock = clock
+	c, err := client.New(o.Config, client.Options{Scheme: b.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := b.get(kindApplication, "acme", "cli")
+	id := model.ObjectID{Kind: kindApplication, Namespace: "acme", Name: "cli", UID: string(u.GetUID())}
+	w := newWorld(o)
+	w.statuses[id] = storedStatus{objectStatus: statusOf(&v1alpha1.ApiApplication{}), version: u.GetResourceVersion()} // as it stays
+	s := newStatusWriter(c, w, nil, o)
+	s.forget()
+	report := &compile.Report{Object: id}
+	for _, reason := range []v1alpha1.Reason{v1alpha1.ReasonProgrammed, v1alpha1.ReasonProgrammed, v1alpha1.ReasonStorageError} {
+		s.verdicts[id] = verdict{report, compile.Programmed{Reason: reason}}
+		s.herald.spent["acme"] = pace{clock.Now().Add(time.Hour)} // this is not about Events
+		if _, err := s.write(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		clock.Step(time.Minute)
+	}
+	u = b.get(kindApplication, "acme", "cli")
+	if at := condition(u, v1alpha1.Accepted).LastTransitionTime; !at.Time.Equal(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)) {
+		t.Errorf("Accepted since %v", at)
+	}
+	if at := condition(u, v1alpha1.Programmed).LastTransitionTime; !at.Time.Equal(time.Date(2026, 6, 1, 12, 2, 0, 0, time.UTC)) {
+		t.Errorf("Programmed since %v", at)
+	}
+}

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"io"
 	"net/http/httptest"
 	"strings"
@@ -146,6 +147,38 @@ func TestRemovalsAreServedThoughTheStoreFails(t *testing.T) {
 	if a := w.Post(t, tokenAt, servertest.Gateway, "grant_type", "client_credentials"); a.Status != 200 {
 		t.Errorf("a neighbour: %d %s", a.Status, a.Body)
 	}
+}
+
+// What was removed while the store did not answer was removed, though the store never hears
+// of it: what was issued before stays dead when the object comes back.
+func TestARemovalThatTheStoreMissedIsNotForgotten(t *testing.T) {
+	w := servertest.New(t)
+	signedIn := w.SignIn(t, cli, servertest.Ann)
+	active(t, w, signedIn.Text("access_token"), "org:read project:read project:write")
+	w.Pass(time.Minute)
+	app := w.Declared.Applications[cli]
+	delete(w.Declared.Applications, cli)
+	away, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Server.Publish(away, w.Declared.Snapshot()); err == nil {
+		t.Fatal("Publish says that all is well")
+	}
+	inactive(t, w, signedIn.Text("access_token"))
+	w.Pass(time.Minute)
+	w.Declared.Applications[cli] = app
+	w.Publish(t)
+	inactive(t, w, signedIn.Text("access_token"))
+	refused(t, w.Refresh(t, cli, signedIn.Text("refresh_token")), 400, "invalid_grant")
+	known, err := w.Store.Object(t.Context(), app.UID)
+	if err != nil || known.GoneAt.IsZero() {
+		t.Errorf("the next start will know nothing of it: %+v, %v", known, err)
+	}
+	w.Pass(time.Minute)
+	later := w.SignIn(t, cli, servertest.Ann)
+	w.Pass(time.Minute)
+	w.Declared.Applications[cli].DisplayName = "of another name"
+	w.Publish(t)
+	active(t, w, later.Text("access_token"), "org:read project:read project:write")
 }
 
 func TestMetadataAdvertisesOnlyWhatIsRouted(t *testing.T) {

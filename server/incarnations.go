@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -47,18 +48,26 @@ func (a absences) covers(uid, id string, gone time.Time) bool {
 	return ok && adoption.ID == id && !gone.After(adoption.At)
 }
 
-// keepGone keeps what the old world knew to be gone and the store does not: removals that
-// were served while it did not answer.
-func keepGone(w, old *decide.World, lifted absences) {
+// rememberMissed has the store remember removals that were served while it did not answer, of
+// objects that are back: else what was issued before them would live again at the next start.
+// To the store these objects go now and come back now. It returns what was ever gone.
+func (s *Server) rememberMissed(ctx context.Context, next *model.Snapshot, declared []store.Object, gone map[string]store.Object, lifted absences, now time.Time) (map[string]store.Object, error) {
+	old := s.world.Load()
 	if old == nil || len(old.Gone) == 0 {
-		return
+		return gone, nil
 	}
-	for _, o := range w.Objects {
-		id := w.ID(o.UID)
-		if at, ever := old.Gone[id]; ever && at.After(w.Gone[id]) && !lifted.covers(o.UID, id, at) {
-			w.Gone[id] = at
-		}
+	missed := func(o store.Object) bool {
+		id := next.ID(o.UID)
+		at, ever := old.Gone[id]
+		return ever && at.After(gone[o.UID].GoneAt) && !lifted.covers(o.UID, id, at)
 	}
+	if !slices.ContainsFunc(declared, missed) {
+		return gone, nil
+	}
+	if _, err := s.Store.SyncObjects(ctx, slices.DeleteFunc(slices.Clone(declared), missed), now); err != nil {
+		return nil, err
+	}
+	return s.Store.SyncObjects(ctx, declared, now)
 }
 
 // present is what is declared, each application with the Organization that serves it.

@@ -136,6 +136,9 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 		lifted, err = s.adopted(ctx)
 	}
 	if err == nil {
+		gone, err = s.rememberMissed(ctx, next, declared, gone, lifted, now)
+	}
+	if err == nil {
 		err = s.rememberPolicy(ctx, next)
 	}
 	if err != nil {
@@ -150,7 +153,6 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 			world.Gone[id] = o.GoneAt
 		}
 	}
-	keepGone(world, s.world.Load(), lifted)
 	s.serve(world)
 	return nil
 }

@@ -252,3 +252,29 @@ func TestErrorsHoldNoValues(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A write that seems to have failed may have happened all the same. What was said before it
+// is not taken for what is stored.
+func TestAWriteOfObjectsThatSeemedToFailIsReadAgain(t *testing.T) {
+	place := t.TempDir()
+	db, behind := open(t, place), open(t, place)
+	here := []store.Object{{Kind: "ApiApplication", Namespace: "acme", Name: "cli", UID: "1"}}
+	if _, err := db.SyncObjects(t.Context(), here, storetest.Noon); err != nil {
+		t.Fatal(err)
+	}
+	given, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := db.SyncObjects(given, nil, storetest.Noon); err == nil {
+		t.Fatal("a write that nobody waits for succeeded")
+	}
+	if _, err := behind.SyncObjects(t.Context(), nil, storetest.Noon); err != nil { // it happened
+		t.Fatal(err)
+	}
+	gone, err := db.SyncObjects(t.Context(), here, storetest.Noon)
+	if err != nil || gone["1"].GoneAt.IsZero() {
+		t.Errorf("the object that went and came back was never gone: %v, %v", gone, err)
+	}
+	if all, err := db.Objects(t.Context()); err != nil || len(all) != 1 || !all[0].Present {
+		t.Errorf("it is not stored as present: %+v, %v", all, err)
+	}
+}

@@ -69,6 +69,12 @@ func adoptionNeedsBothAsTheyAre(t *testing.T, db *store.DB) {
 	} {
 		wantErr(t, what, db.Adopt(ctx, a, []store.Event{Act("object.adopted")}), store.ErrConflict)
 	}
+	// Two of one name that are both there are two, whoever says so.
+	twin := second
+	twin.UID = "twin"
+	_, err = db.SyncObjects(ctx, []store.Object{second, twin, other, kind}, Noon)
+	must(t, err)
+	wantErr(t, "one of its name that is there", db.Adopt(ctx, adopts("second", "twin"), nil), store.ErrConflict)
 	got, err := db.Adoptions(ctx)
 	must(t, err)
 	same(t, "all or none", len(got), 0)
