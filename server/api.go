@@ -97,12 +97,12 @@ type organizationJSON struct {
 	ID          string     `json:"id"`
 	Slug        string     `json:"slug"`
 	Name        string     `json:"name"`
-	DateCreated string     `json:"dateCreated"`
+	DateCreated time.Time  `json:"dateCreated,omitzero"` // files have none
 	Status      statusJSON `json:"status"`
 }
 
 func showOrganization(o *model.Organization) organizationJSON {
-	return organizationJSON{o.ID, o.Slug, o.DisplayName, o.CreatedAt.UTC().Format(time.RFC3339), statusJSON{"active", "active"}}
+	return organizationJSON{o.ID, o.Slug, o.DisplayName, o.CreatedAt.UTC(), statusJSON{"active", "active"}}
 }
 
 // organizations lists the one organization that the token works in.

@@ -145,6 +145,17 @@ func TestAPIRefusesOtherOrganizationsAndMissingScopes(t *testing.T) {
 	})
 }
 
+// What files declare was created at no known time.
+func TestAnOrganizationOfFilesHasNoDateOfCreation(t *testing.T) {
+	w := servertest.New(t)
+	w.Declared.Organizations["acme"].CreatedAt = time.Time{}
+	w.Publish(t)
+	a := w.Get(t, "/api/0/organizations/acme/", w.SignIn(t, cli, servertest.Ann).Text("access_token"))
+	if _, dated := a.JSON()["dateCreated"]; a.Status != 200 || dated {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
 func TestAPIShowsWhatTheTokenIsFor(t *testing.T) {
 	w := servertest.New(t)
 	person, robot := w.SignIn(t, cli, servertest.Ann).Text("access_token"), machineToken(t, w, machine)
