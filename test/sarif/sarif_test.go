@@ -58,6 +58,13 @@ spec:
   credentials: {source: None}
 `
 
+const clean = `
+apiVersion: auth.gatehouse.dev/v1alpha1
+kind: Organization
+metadata: {name: acme, namespace: acme}
+spec: {slug: acme}
+`
+
 const weak = `
 apiVersion: auth.gatehouse.dev/v1alpha1
 kind: Organization
@@ -96,7 +103,8 @@ func TestWhatValidatePrintsIsSARIF(t *testing.T) {
 		files map[string]string
 		found bool
 	}{
-		"nothing wrong":                 {nil, false},
+		"nothing wrong":                 {map[string]string{"acme.yaml": clean}, false},
+		"what weakens, as the samples":  {nil, true},
 		"what the schema refuses":       {map[string]string{"a b/ü.yaml": broken}, true},
 		"what is refused when judged":   {map[string]string{"acme.yaml": weak}, true},
 		"what cannot be read":           {map[string]string{"torn.yaml": "kind: [\n"}, true},
