@@ -120,11 +120,7 @@ func userStateCommand(dataDir *string, verb string, disabled bool, short, done s
 		Short: short,
 		Args:  oneArgument("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
-				u, err := findUser(cmd.Context(), db, args[0])
-				if err != nil {
-					return err
-				}
+			return withUser(cmd.Context(), *dataDir, args[0], func(db *store.DB, u store.User) error {
 				if err := db.SetDisabled(cmd.Context(), u.ID, disabled, operatorAct("user."+done, u.ID)); err != nil {
 					return fmt.Errorf("%s %s: %w", verb, u.Email, err)
 				}
@@ -170,6 +166,17 @@ func withStore(ctx context.Context, dir string, create bool, act func(*store.DB)
 		return err
 	}
 	return errors.Join(act(db), db.Close())
+}
+
+// withUser acts on the person with this address, in the store of a data directory.
+func withUser(ctx context.Context, dir, email string, act func(*store.DB, store.User) error) error {
+	return withStore(ctx, dir, false, func(db *store.DB) error {
+		u, err := findUser(ctx, db, email)
+		if err != nil {
+			return err
+		}
+		return act(db, u)
+	})
 }
 
 func oneArgument(name string) cobra.PositionalArgs {

@@ -25,11 +25,7 @@ take it out of them first.`,
 		Example: `  gatehouse user delete ann@acme.com`,
 		Args:    oneArgument("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
-				u, err := findUser(cmd.Context(), db, args[0])
-				if err != nil {
-					return err
-				}
+			return withUser(cmd.Context(), *dataDir, args[0], func(db *store.DB, u store.User) error {
 				if !yes {
 					if err := confirm(cmd, u.Email, "delete "+u.Email); err != nil {
 						return err

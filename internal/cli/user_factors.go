@@ -35,11 +35,7 @@ password alone signs in, until an app is added again. It is in the audit log.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
-				u, err := findUser(cmd.Context(), db, args[0])
-				if err != nil {
-					return err
-				}
+			return withUser(cmd.Context(), *dataDir, args[0], func(db *store.DB, u store.User) error {
 				if reset {
 					return resetFactors(cmd, db, u, yes)
 				}

@@ -41,11 +41,7 @@ ends everything.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
-				u, err := findUser(cmd.Context(), db, args[0])
-				if err != nil {
-					return err
-				}
+			return withUser(cmd.Context(), *dataDir, args[0], func(db *store.DB, u store.User) error {
 				if ending {
 					return endSessions(cmd, db, u, end)
 				}
