@@ -5,9 +5,19 @@ type Provider struct {
 	UID         string
 	Namespace   string
 	Name        string
-	Type        string // Local
+	Type        string // Local, OIDC, OAuth2, GitHub, SAML or LDAP
 	DisplayName string
-	Local       *LocalPolicy // set for type Local
+
+	// One of them is set: that of the type.
+	Local  *LocalPolicy
+	OIDC   *OIDCSettings
+	OAuth2 *OAuth2Settings
+	GitHub *GitHubSettings
+	SAML   *SAMLSettings
+	LDAP   *LDAPSettings
+
+	OrganizationID string // whose it is; empty: of the installation
+	Provisioning   Provisioning
 }
 
 // LocalPolicy is what a new password must satisfy.
