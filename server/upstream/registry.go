@@ -31,8 +31,14 @@ func (e Env) CallbackURL(providerUID string) string {
 // New returns the backend of a provider. Nothing is asked.
 func New(p *model.Provider, env Env) (Backend, error) {
 	switch {
+	case p.GitHub != nil:
+		return newGitHub(p, env)
 	case p.Local != nil:
 		return newLocal(p, env)
+	case p.OAuth2 != nil:
+		return newOAuth2(p, env)
+	case p.OIDC != nil:
+		return newOIDC(p, env)
 	}
 	return nil, fmt.Errorf("provider %s/%s: no backend for its type", p.Namespace, p.Name)
 }
