@@ -13,7 +13,7 @@ import (
 )
 
 // jsonMost is how large an answer of a provider may be.
-const jsonMost = 256 << 10
+const jsonMost = 1 << 20
 
 // tokenEndpoint is where codes and refresh tokens are exchanged (RFC 6749 section 3.2).
 type tokenEndpoint struct {
