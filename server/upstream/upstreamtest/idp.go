@@ -60,6 +60,7 @@ type IdP struct {
 	mu     sync.Mutex
 	edits  Edits
 	fault  string
+	other  chan struct{}    // closed when there is another fault
 	grants map[string]grant // by code, access token and refresh token
 	asked  map[string]int
 	issued []string
@@ -82,14 +83,19 @@ type Edits struct {
 
 type grant struct{ kind, nonce, challenge, redirect, scope string }
 
+// key is that of all of them: it takes long to make.
+var key = sync.OnceValue(func() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
+
 // NewIdP starts an IdP on loopback.
 func NewIdP(t testing.TB) *IdP {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &IdP{Key: key, KID: "k1", grants: map[string]grant{}, asked: map[string]int{}}
+	p := &IdP{Key: key(), KID: "k1", grants: map[string]grant{}, asked: map[string]int{}, other: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.discovery)
 	mux.HandleFunc("GET /jwks", p.jwks)
@@ -100,20 +106,23 @@ func NewIdP(t testing.TB) *IdP {
 	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.asked[r.URL.Path]++
-		fault := p.fault
+		fault, other := p.fault, p.other
 		p.mu.Unlock()
-		if fault == "" || !wrong(w, r, fault) {
+		if fault == "" || !wrong(w, r, fault, other) {
 			mux.ServeHTTP(w, r)
 		}
 	}))
 	p.EnableHTTP2 = true
 	p.StartTLS()
-	t.Cleanup(p.Close)
+	t.Cleanup(func() {
+		p.Fault("")
+		p.Close()
+	})
 	return p
 }
 
 // wrong answers as the fault says.
-func wrong(w http.ResponseWriter, r *http.Request, fault string) bool {
+func wrong(w http.ResponseWriter, r *http.Request, fault string, other <-chan struct{}) bool {
 	switch fault {
 	case Down:
 		panic(http.ErrAbortHandler)
@@ -130,7 +139,11 @@ func wrong(w http.ResponseWriter, r *http.Request, fault string) bool {
 			}
 		}
 	case Slow:
-		<-r.Context().Done()
+		select {
+		case <-r.Context().Done():
+		case <-other:
+		}
+		panic(http.ErrAbortHandler)
 	case Redirect:
 		http.Redirect(w, r, "https://"+r.Host+"/elsewhere?"+Inner, http.StatusFound)
 	default:
@@ -151,6 +164,8 @@ func (p *IdP) Fault(fault string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fault = fault
+	close(p.other)
+	p.other = make(chan struct{})
 }
 
 // Asked is how often a path was.
@@ -339,20 +354,20 @@ func (p *IdP) idToken(g grant, access string, edits Edits) string {
 	if edits.IDToken != nil {
 		return edits.IDToken(claims)
 	}
-	var key crypto.Signer = p.Key
+	var by crypto.Signer = p.Key
 	if edits.Key != nil {
-		key = edits.Key
+		by = edits.Key
 	}
-	return p.Sign(claims, jose.SigningKey{Algorithm: jose.RS256, Key: key}, edits.Header)
+	return p.Sign(claims, jose.SigningKey{Algorithm: jose.RS256, Key: by}, edits.Header)
 }
 
 // Sign makes a JWS of the claims with the IdP's key ID, and whatever else in its header.
-func (p *IdP) Sign(claims map[string]any, key jose.SigningKey, header map[string]any) string {
+func (p *IdP) Sign(claims map[string]any, by jose.SigningKey, header map[string]any) string {
 	extra := map[jose.HeaderKey]any{"kid": p.KID}
 	for name, v := range header {
 		extra[jose.HeaderKey(name)] = v
 	}
-	signer, err := jose.NewSigner(key, &jose.SignerOptions{ExtraHeaders: extra})
+	signer, err := jose.NewSigner(by, &jose.SignerOptions{ExtraHeaders: extra})
 	if err != nil {
 		panic(err)
 	}
@@ -408,9 +423,16 @@ func (p *IdP) github(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, pages[path])
 }
 
+// Raw is an answer of GitHub that is written as it is.
+type Raw string
+
 func write(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	if raw, ok := v.(Raw); ok {
+		_, _ = w.Write([]byte(raw))
+		return
+	}
 	_ = json.NewEncoder(w).Encode(v)
 }
 
