@@ -122,5 +122,6 @@ type Person struct {
 	EmailVerified bool
 	Name          string
 	Groups        []string
+	Renewal       []byte // of the Proof, sealed; nil: there is none
 	IP, RequestID string // of the request, for the audit log
 }
