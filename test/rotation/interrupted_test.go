@@ -27,6 +27,7 @@ func TestWhatInterruptsARotationFailsNoRequest(t *testing.T) {
 	in.rotateBy(period, shortOverlap)
 	in.eventually("the Secret is there", func() error { _, err := in.secret(); return err })
 	first, _ := in.secret()
+	in.eventually("known", in.known) // by both: the first one has no lead
 	in.eventually("it is served", func() error { return in.token(first) })
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup

@@ -57,6 +57,7 @@ func TestWhoReadsItsSecretAgainIsNeverRefusedWhileItIsRotated(t *testing.T) {
 	in.declare()
 	in.eventually("the Secret is there", func() error { _, err := in.secret(); return err })
 	first, _ := in.secret()
+	in.eventually("known", in.known) // by both: the first one has no lead
 	in.eventually("it is served", func() error { return in.token(first) })
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
