@@ -90,10 +90,12 @@ func (f Follower) Run(ctx context.Context) error {
 		if told == batch && err == nil {
 			continue
 		}
+		look := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+			look.Stop()
 			return nil
-		case <-time.After(wait):
+		case <-look.C:
 		}
 	}
 }
