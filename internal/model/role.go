@@ -13,6 +13,20 @@ type Role struct {
 	Name        string
 	DisplayName string
 	Scopes      oauth.ScopeSet // inherited and implied ones included
+	Priority    int            // rank: a higher number is a higher Role
+	Default     bool           // members who hold no other Role hold it
+}
+
+// Group is a group of people, as the provider with this UID names it.
+type Group struct{ ProviderUID, Name string }
+
+// Rank is that of the highest of the roles; somebody may not manage who ranks higher.
+func Rank(roles []*Role) int {
+	rank := 0
+	for _, r := range roles {
+		rank = max(rank, r.Priority)
+	}
+	return rank
 }
 
 // Holding is a role in somebody's hands.
