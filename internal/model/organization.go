@@ -102,12 +102,6 @@ func (o *Organization) Provider(uid string) *Provider {
 	return nil
 }
 
-// RolesOf returns the roles that a person holds now, by lower-cased proven address.
-// Somebody who holds none is no member.
-func (o *Organization) RolesOf(address string, now time.Time) []*Role {
-	return held(o.people[address], now)
-}
-
 // Counts reports whether a sign-in by the provider counts for this organization.
 func (o *Organization) Counts(providerUID string) bool {
 	return o.Provider(providerUID) != nil

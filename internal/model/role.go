@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
@@ -47,10 +48,10 @@ func ScopesOf(roles []*Role) oauth.ScopeSet {
 	return oauth.NewScopeSet(all...)
 }
 
-func held(holdings []Holding, now time.Time) []*Role {
-	var roles []*Role
+// held adds to roles those of the holdings that are held now, each once.
+func held(roles []*Role, holdings []Holding, now time.Time) []*Role {
 	for _, h := range holdings {
-		if h.NotAfter.IsZero() || now.Before(h.NotAfter) {
+		if (h.NotAfter.IsZero() || now.Before(h.NotAfter)) && !slices.Contains(roles, h.Role) {
 			roles = append(roles, h.Role)
 		}
 	}
