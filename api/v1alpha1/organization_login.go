@@ -4,9 +4,10 @@ package v1alpha1
 // authProviders restricts: with a value that is none, the Organization is not
 // served, never served without it.
 type Login struct {
-	// The providers that count here, in the order shown. Default: every
-	// installation-wide one. Example:
-	// `[{name: local, namespace: gatehouse-system}]`.
+	// The providers that count here, in the order shown: those of this
+	// Organization, and those of the installation. Default: all of its own, then
+	// every one of the installation. Example:
+	// `[{name: acme-okta}, {name: local, namespace: gatehouse-system}]`.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=atomic

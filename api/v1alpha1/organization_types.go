@@ -67,8 +67,8 @@ type OrganizationSpec struct {
 	// What people see of it when they sign in to its applications.
 	// +optional
 	Branding *Branding `json:"branding,omitempty"`
-	// What becomes of a request to delete this Organization while ApiApplications
-	// or Roles are accepted by it. Protect refuses it: what was issued is bound to
+	// What becomes of a request to delete this Organization while
+	// ApiApplications, Roles or AuthProviders are accepted by it. Protect refuses it: what was issued is bound to
 	// the object, and making it anew does not bring it back. Delete lets it go.
 	// Deleting the namespace deletes it either way. Default: Protect.
 	// +kubebuilder:validation:MinLength=1
@@ -99,6 +99,11 @@ type AllowedNamespaces struct {
 	// Organization's own namespace.
 	// +optional
 	Roles *NamespaceAdmission `json:"roles,omitempty"`
+	// Who may attach AuthProviders. Whoever writes one says who everybody is
+	// that signs in by it, so admitting a namespace here makes its editors
+	// administrators. Default: the Organization's own namespace.
+	// +optional
+	AuthProviders *NamespaceAdmission `json:"authProviders,omitempty"`
 }
 
 // NamespaceAdmission admits namespaces.
@@ -230,7 +235,8 @@ type OrganizationStatus struct {
 	// admitted.
 	// +optional
 	Roles int32 `json:"roles"`
-	// Providers that count here.
+	// AuthProviders accepted by this Organization, short of those of the
+	// installation; while it is not served, those admitted.
 	// +optional
 	Providers int32 `json:"providers"`
 	// Verdicts: Accepted, ResolvedRefs, Programmed, Ready.
