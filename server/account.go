@@ -234,6 +234,7 @@ func (s *Server) setPassword(r *request, session *sessions.Session, next string,
 	if err != nil {
 		return store.User{}, fmt.Errorf("change password: %w", err)
 	}
+	s.notify(r, session.User, passwordChangedLetter)
 	user := session.User
 	user.PasswordHash = hash
 	return user, nil

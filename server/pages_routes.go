@@ -20,6 +20,8 @@ type peopleServices struct {
 	codeEntries *limits.CodeEntry
 	factorTries *limits.SecondFactor
 	factors     *factors.Vault
+	lockouts    *limits.Durable
+	errands     *errands
 }
 
 func (s *Server) preparePages() (err error) {
@@ -27,6 +29,8 @@ func (s *Server) preparePages() (err error) {
 	s.signIns = limits.NewSignIn(s.RateLimitScale)
 	s.codeEntries = limits.NewCodeEntry(s.RateLimitScale)
 	s.factorTries = limits.NewSecondFactor(s.RateLimitScale)
+	s.errands = newErrands()
+	s.lockouts = limits.NewDurable(s.Store, s.Keyring.LookupKey(), s.RateLimitScale)
 	if s.factors, err = factors.NewVault(s.Keyring); err != nil {
 		return err
 	}
@@ -49,6 +53,7 @@ const (
 	applicationsPath = "/account/applications/"
 	activityPath     = "/account/activity/"
 	resetPath        = "/reset/"
+	forgotPath       = "/forgot/"
 )
 
 // pageRoutes are the endpoints for people.
@@ -70,6 +75,7 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
 		{path: "/account/activity", get: s.showActivity, audience: forPeople},
 		{path: "/reset", get: s.showReset, post: s.reset, audience: forPeople},
+		{path: "/forgot", get: s.showForgot, post: s.forgot, audience: forPeople},
 		{path: "/static/{file}", get: static, audience: forPeople},
 	}
 }

@@ -12,14 +12,16 @@ import "time"
 // alone, and are the way past.
 type SecondFactor struct {
 	burst, hour, source *Limiter
+	unlocked            *table[time.Time] // which unlocking of a person was seen
 }
 
 // NewSecondFactor applies the policy, scaled; at 0 it is off.
 func NewSecondFactor(scale float64) *SecondFactor {
 	return &SecondFactor{
-		burst:  NewLimiter(5.0/20, 5, scale),
-		hour:   NewLimiter(20.0/3600, 20, scale),
-		source: NewLimiter(0.1, 20, scale),
+		burst:    NewLimiter(5.0/20, 5, scale),
+		hour:     NewLimiter(20.0/3600, 20, scale),
+		source:   NewLimiter(0.1, 20, scale),
+		unlocked: newTable[time.Time](forgetAfter),
 	}
 }
 
@@ -38,4 +40,15 @@ func (f *SecondFactor) Try(now time.Time, person, source string) time.Duration {
 // TryRecovery is Try for a recovery code.
 func (f *SecondFactor) TryRecovery(now time.Time, source string) time.Duration {
 	return f.source.Take(now, source)
+}
+
+// Unlocked forgets what was counted against a person before they were unlocked; the zero
+// time: they were not.
+func (f *SecondFactor) Unlocked(now time.Time, person string, at time.Time) {
+	if at.IsZero() || !f.unlocked.look(now, person).Before(at) {
+		return
+	}
+	f.unlocked.update(now, person, func(time.Time) time.Time { return at })
+	f.burst.forget(now, person)
+	f.hour.forget(now, person)
 }
