@@ -98,21 +98,29 @@ func (s *Server) arrived(r *request, u store.User) (*http.Cookie, error) {
 // accountName is what tries at an account are counted by: the address that it signs in with.
 func accountName(u store.User) string { return cmp.Or(u.Email, u.ID) }
 
-// tryAppCode counts a code of an app. In the store it counts for the person alone: what
+// tryAppCode counts a code of an app, at a usual place apart from those of strangers. In the store it counts for the person alone: what
 // holds back a source is kept in memory.
-func (s *Server) tryAppCode(ctx context.Context, r *request, person string) (time.Duration, error) {
+func (s *Server) tryAppCode(ctx context.Context, r *request, u store.User) (time.Duration, error) {
 	if s.RateLimitScale <= 0 {
 		return 0, nil
 	}
-	unlocked, err := s.lockouts.Mark(ctx, person)
+	unlocked, err := s.lockouts.Mark(ctx, u.ID)
 	if err != nil {
 		return 0, err
 	}
-	s.factorTries.Unlocked(r.now, person, unlocked)
-	if wait := s.factorTries.Try(r.now, person, limits.Source(r.ip)); wait > 0 {
+	at, usual, err := s.place(r, accountName(u))
+	if err != nil {
+		return 0, err
+	}
+	if !usual {
+		at = ""
+	}
+	key := limits.AppCodeKey(u.ID, at)
+	s.factorTries.Unlocked(r.now, key, unlocked)
+	if wait := s.factorTries.Try(r.now, key, limits.Source(r.ip)); wait > 0 {
 		return wait, nil
 	}
-	return s.lockouts.Try(ctx, r.now, limits.AppCode(person)...)
+	return s.lockouts.Try(ctx, r.now, limits.AppCode(u.ID, at)...)
 }
 
 const (

@@ -164,7 +164,7 @@ func (s *Server) proveSecond(r *request, u store.User, typed string) (verdict, e
 	if recovery != nil {
 		wait = s.factorTries.TryRecovery(r.now, limits.Source(r.ip))
 	} else {
-		wait, err = s.tryAppCode(ctx, r, u.ID)
+		wait, err = s.tryAppCode(ctx, r, u)
 	}
 	if err != nil {
 		return verdict{}, fmt.Errorf("count code: %w", err)

@@ -71,12 +71,23 @@ func Password(account, place string, usual bool) []Rule {
 	return append(rules, Rule{What: "source " + place, Delay: sourceDelay}, Rule{What: "account " + account, Account: account, Delay: accountDelay})
 }
 
-// AppCode is what a code of an authenticator app counts against.
-func AppCode(person string) []Rule {
+// AppCode is what a code of an authenticator app counts against. Where somebody has signed in
+// before, tries are counted apart: strangers who guess do not hold them up.
+func AppCode(person, usual string) []Rule {
+	at := AppCodeKey(person, usual)
 	return []Rule{
-		{What: "code burst " + person, Account: person, Bucket: codeBurst},
-		{What: "code hour " + person, Account: person, Bucket: codeHour},
+		{What: "code burst " + at, Account: person, Bucket: codeBurst},
+		{What: "code hour " + at, Account: person, Bucket: codeHour},
 	}
+}
+
+// AppCodeKey is what codes of apps of a person are counted by, at a usual place or, without
+// one, by strangers.
+func AppCodeKey(person, usual string) string {
+	if usual == "" {
+		return person
+	}
+	return person + "\x00" + usual
 }
 
 // UserCode is what a code of a device counts against: address, session, person.
@@ -214,6 +225,9 @@ func (d *Durable) longest(now time.Time, rules []Rule, found []store.Throttle) (
 // wait is bounded whatever the store says: a clock that was wrong must lock nobody out.
 func (r Rule) wait(now time.Time, t store.Throttle, scale float64) time.Duration {
 	if b := r.Bucket; b != nil {
+		if !t.At.After(now) {
+			return 0
+		}
 		interval := scaled(b.Interval, scale)
 		return min(t.At.Sub(now)-time.Duration(b.Burst-1)*interval, time.Duration(b.Burst)*interval)
 	}

@@ -7,8 +7,8 @@ import "time"
 // at once, then one in 10 s. Every try counts, right or wrong, so that a thousand at once
 // are a thousand, and somebody's own sign-in gives a guesser nothing back.
 //
-// Who guesses knows the password, so this holds up the owner of a stolen one, for as long as
-// the guessing lasts. Recovery codes cannot be guessed: they are counted for the source
+// Who guesses knows the password, so this holds up the owner of a stolen one at a new place, for
+// as long as the guessing lasts; at a usual place tries are counted apart (AppCodeKey). Recovery codes cannot be guessed: they are counted for the source
 // alone, and are the way past.
 type SecondFactor struct {
 	burst, hour, source *Limiter
