@@ -84,8 +84,11 @@ func (s *Server) user(r *request) (answer, error) {
 	if v.User == nil {
 		return nil, &refusal{words: oauth.Refuse("not_found", "the access token speaks for no person"), status: http.StatusNotFound}
 	}
-	u := v.User
-	return jsonAnswer{body: userJSON{u.ID, u.Name, u.Email, []emailJSON{{u.Email, u.EmailProvenBy != ""}}}}, nil
+	u, emails := v.User, []emailJSON{}
+	if u.Email != "" {
+		emails = append(emails, emailJSON{u.Email, v.Organization.Proven(u.Person(), u.Email)})
+	}
+	return jsonAnswer{body: userJSON{u.ID, u.Name, u.Email, emails}}, nil
 }
 
 type statusJSON struct {

@@ -96,7 +96,7 @@ func (s *Server) arrived(r *request, u store.User) (*http.Cookie, error) {
 }
 
 // accountName is what tries at an account are counted by: the address that it signs in with.
-func accountName(u store.User) string { return cmp.Or(u.Email, u.ID) }
+func accountName(u store.User) string { return cmp.Or(u.Login, u.ID) }
 
 // tryAppCode counts a code of an app, at a usual place apart from those of strangers. In the store it counts for the person alone: what
 // holds back a source is kept in memory.

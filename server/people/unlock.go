@@ -21,7 +21,7 @@ type LockStore interface {
 func Unlock(ctx context.Context, db LockStore, key model.Sensitive, u store.User, ev store.Event) error {
 	var accounts [][]byte
 	var marks []store.ThrottleKey
-	for _, name := range []string{cmp.Or(u.Email, u.ID), u.ID} {
+	for _, name := range []string{cmp.Or(u.Login, u.ID), u.ID} {
 		accounts = append(accounts, limits.AccountHash(key, name))
 		marks = append(marks, limits.UnlockedMark(key, name))
 	}
