@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/people"
@@ -158,9 +157,4 @@ func (s *Server) mailReset(ctx context.Context, r *request, address string) erro
 	}
 	s.send(s.resetLetter(r, u.Email, link))
 	return nil
-}
-
-// registers reports whether anybody may make an account.
-func (s *Server) registers(local *model.Provider) bool {
-	return s.mails() && local.Local.Registers(false)
 }

@@ -2,8 +2,10 @@ package server
 
 import (
 	"net/url"
+	"slices"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server/mail"
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -70,7 +72,8 @@ var (
 // notify writes to somebody about their account, if there is an address that is known to be
 // theirs: what nobody has proven may be another person's.
 func (s *Server) notify(r *request, u store.User, n notice) {
-	if u.EmailProvenBy != "" {
+	theirs := slices.ContainsFunc(u.Person().Addresses, func(a model.ProvenAddress) bool { return a.Address == u.Email })
+	if theirs {
 		s.notifyAt(r, u.Email, n)
 	}
 }

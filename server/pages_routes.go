@@ -54,6 +54,9 @@ const (
 	activityPath     = "/account/activity/"
 	resetPath        = "/reset/"
 	forgotPath       = "/forgot/"
+	addressPath      = "/account/address/"
+	confirmPath      = "/account/address/confirm/"
+	finishPath       = "/register/finish/"
 )
 
 // pageRoutes are the endpoints for people.
@@ -75,6 +78,10 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
 		{path: "/account/activity", get: s.showActivity, audience: forPeople},
 		{path: "/reset", get: s.showReset, post: s.reset, audience: forPeople},
+		{path: "/account/address", get: s.showAddress, post: s.changeAddress, audience: forPeople},
+		{path: "/account/address/confirm", get: s.showConfirm, post: s.confirm, audience: forPeople},
+		{path: "/register", get: s.showRegister, post: s.register, audience: forPeople},
+		{path: "/register/finish", get: s.showFinish, post: s.finish, audience: forPeople},
 		{path: "/forgot", get: s.showForgot, post: s.forgot, audience: forPeople},
 		{path: "/static/{file}", get: static, audience: forPeople},
 	}
@@ -157,7 +164,9 @@ func ownPath(next string) string {
 		return homePath
 	}
 	switch path := u.EscapedPath(); path {
-	case accountPath, passwordPath, factorsPath, newFactorPath, sessionsPath, applicationsPath, activityPath:
+	case confirmPath:
+		return confirmPath + "?" + url.Values{linkParameter: {u.Query().Get(linkParameter)}}.Encode()
+	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, sessionsPath, applicationsPath, activityPath:
 		return path
 	case verifyPath, "/oauth/device":
 		return (&url.URL{Path: verifyPath, RawQuery: u.Query().Encode()}).String()
