@@ -234,6 +234,8 @@ func TestPeopleAreToldWhatHappensToTheirAccount(t *testing.T) {
 	if l := wantLetter(t, box, ann, "New sign-in"); !strings.Contains(l.Text, "198.51.100.9") || l.Link() != "" {
 		t.Errorf("the letter:\n%s", l.Text)
 	}
+	other = w.open()
+	other.ip = "198.51.100.9"
 	wantTo(t, "from there again", other.signIn(t, ann, rightPassword), "/")
 	if got := b.change(t, rightPassword, newPassword, newPassword); got != http.StatusSeeOther {
 		t.Fatal(got)
