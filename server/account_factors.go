@@ -76,6 +76,7 @@ func (s *Server) changeFactors(r *request) (answer, error) {
 			if err != nil {
 				return nil, fmt.Errorf("remove factor: %w", err)
 			}
+			s.notify(r, session.User, factorRemovedLetter)
 			return doneAt(factorsPath, "removed"), nil
 		case "codes":
 			return s.newRecoveryCodes(r, session)
@@ -109,6 +110,7 @@ func (s *Server) newRecoveryCodes(r *request, session *sessions.Session) (answer
 	if err != nil {
 		return nil, fmt.Errorf("make recovery codes: %w", err)
 	}
+	s.notify(r, session.User, recoveryCodesLetter)
 	return page{html: pages.RecoveryCodes(pages.RecoveryCodesPage{Viewer: *s.viewer(session), Codes: codes})}, nil
 }
 
@@ -199,6 +201,7 @@ func (s *Server) addFactor(r *request, session *sessions.Session, secret factors
 	if err != nil {
 		return nil, fmt.Errorf("add factor: %w", err)
 	}
+	s.notify(r, session.User, factorAddedLetter)
 	cookie, err := s.begin(r, sessions.SignIn{
 		User: session.User, ProviderUID: session.ProviderUID, AMR: withSecond(session.AMR), At: session.AuthTime,
 	})

@@ -96,7 +96,6 @@ func (s *Server) secondFactor(r *request) (answer, error) {
 		p := pages.SecondFactorPage{Email: in.User.Email, Next: next, SignIn: sealed, Problem: verdict.problem}
 		return retryLater(s.secondPage(r, verdict.status, p), verdict.wait), nil
 	}
-	s.signIns.Arrive(r.now, in.User.Email, limits.Source(r.ip))
 	in.AMR = withSecond(in.AMR)
 	cookie, err := s.begin(r, *in)
 	if errors.Is(err, store.ErrConflict) { // meanwhile the account was disabled
@@ -105,7 +104,11 @@ func (s *Server) secondFactor(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return redirect{to: next, cookies: []*http.Cookie{cookie}}, nil
+	device, err := s.arrived(r, in.User)
+	if err != nil {
+		return nil, err
+	}
+	return redirect{to: next, cookies: []*http.Cookie{cookie, device}}, nil
 }
 
 // withSecond is what is proven with a code on top of what was proven before. A recovery code
@@ -157,22 +160,34 @@ func (s *Server) proveSecond(r *request, u store.User, typed string) (verdict, e
 	ctx := context.WithoutCancel(r.Context()) // nobody guesses unseen by leaving before the verdict
 	recovery := s.factors.HashRecoveryCode(u.ID, typed)
 	var wait time.Duration
-	if source := limits.Source(r.ip); recovery != nil {
-		wait = s.factorTries.TryRecovery(r.now, source)
+	var err error
+	if recovery != nil {
+		wait = s.factorTries.TryRecovery(r.now, limits.Source(r.ip))
 	} else {
-		wait = s.factorTries.Try(r.now, u.ID, source)
+		wait, err = s.tryAppCode(ctx, r, u)
+	}
+	if err != nil {
+		return verdict{}, fmt.Errorf("count code: %w", err)
 	}
 	if wait > 0 {
 		return verdict{"There were too many attempts. Try again in " + inWords(wait) + ".", http.StatusTooManyRequests, wait}, nil
 	}
 	var why string
-	var err error
 	if recovery != nil {
 		why, err = s.useRecoveryCode(ctx, r, u, recovery)
 	} else {
 		why, err = s.useCode(ctx, r, u, factors.Typed(typed))
 	}
-	if err != nil || why == "" {
+	if err != nil {
+		return verdict{}, err
+	}
+	if why == "" {
+		if recovery != nil {
+			s.notify(r, u, recoveryCodeUsedLetter)
+		}
+		return verdict{}, s.lockouts.Forget(ctx, wrongCodes(u.ID))
+	}
+	if err := s.wrongSecondFactor(ctx, r, u); err != nil {
 		return verdict{}, err
 	}
 	err = s.Store.Record(ctx, s.refusedSignIn(r, &people.Refusal{UserID: u.ID, Why: why}))

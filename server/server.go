@@ -52,6 +52,8 @@ type Config struct {
 	UnknownClusterKey func()
 	// AuditRetention is how long audit events are kept; 0: for ever.
 	AuditRetention time.Duration
+	// Mail sends letters to people; nil: none are sent, and the pages say so.
+	Mail Mailer
 	// Registry takes the server's metrics; nil: none are kept.
 	Registry prometheus.Registerer
 }
@@ -96,6 +98,7 @@ const sweepEvery = time.Minute
 func (s *Server) Run(ctx context.Context) error {
 	followed := make(chan error, 1)
 	go func() { followed <- s.cache.Run(ctx) }()
+	defer s.errands.wait()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {

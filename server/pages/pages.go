@@ -31,6 +31,8 @@ type LoginPage struct {
 	Next        string // where to go afterwards; a path of ours
 	Token       string
 	Problem     string // why it did not work; empty at first
+	Forgot      bool   // a link to set a new password can be mailed
+	Register    bool   // anybody may make an account
 }
 
 // ConsentPage asks whether an application may act for the person (ASVS 10.7.2).
