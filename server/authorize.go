@@ -32,6 +32,7 @@ type inquiry struct {
 	*authorization.Request
 	at      time.Time         // when it came first: what has to be fresh is compared with it
 	session *sessions.Session // nil: nobody is signed in
+	signIn  store.SignIn      // of the session: the one that counts there, once that is settled
 	approval
 }
 
@@ -121,11 +122,18 @@ func (s *Server) unsettled(r *request, a *inquiry, proven bool) (answer, error) 
 	if next, err := s.settled(r, a); next != nil || err != nil {
 		return next, err
 	}
-	if !r.counts(a.session, a.Organization) {
+	in, counts := r.signInFor(a.session, a.Organization)
+	if !counts {
 		if a.Prompt.None {
 			return nil, a.Refuse(oauth.LoginRequired, "the way the person is signed in does not count there")
 		}
-		return s.otherProvider(a.session), nil
+		return s.toFreshLogin(r, a), nil // the page offers what counts there
+	}
+	if a.signIn = in; staleSince(a, in.AuthTime) { // another provider's was fresh enough
+		if a.Prompt.None {
+			return nil, a.Refuse(oauth.LoginRequired, "the person has to sign in first")
+		}
+		return s.toFreshLogin(r, a), nil
 	}
 	a.approval = r.judge(a.session, a.Organization, a.Application, a.Scopes)
 	if a.obstacle == "" {
@@ -157,11 +165,11 @@ func (s *Server) signedIn(r *request, a *inquiry, proven bool) (answer, error) {
 
 // stale reports whether the sign-in is older than the application accepts.
 func stale(a *inquiry) bool {
-	if a.session == nil {
-		return true
-	}
-	return a.Prompt.Login && a.session.AuthTime.Before(a.at) ||
-		a.MaxAge >= 0 && a.session.AuthTime.Before(a.at.Add(-a.MaxAge))
+	return a.session == nil || staleSince(a, a.session.AuthTime)
+}
+
+func staleSince(a *inquiry, authTime time.Time) bool {
+	return a.Prompt.Login && authTime.Before(a.at) || a.MaxAge >= 0 && authTime.Before(a.at.Add(-a.MaxAge))
 }
 
 // stranger reports whether somebody else is signed in than the application expects.
@@ -202,7 +210,7 @@ func (s *Server) settled(r *request, a *inquiry) (answer, error) {
 	}
 	proof, cookie := s.asked(r, a)
 	p.Fields = append(hidden(a.Query), pages.Field{Name: askedParameter, Value: proof})
-	return page{html: pages.ChooseOrganization(p), cookies: cookie, leadsTo: a.Target()}, nil
+	return page{html: pages.ChooseOrganization(p), cookies: cookie, leadsTo: []string{a.Target()}}, nil
 }
 
 // admitting are the organizations where the person is a member, the sign-in counts and the
@@ -233,8 +241,8 @@ func (s *Server) approve(r *request, a *inquiry, approvalID []byte) (answer, err
 	row := store.AuthorizationCode{
 		Hash: s.tokens.HashAuthorizationCode(code), ApprovalID: approvalID,
 		UserID: a.session.UserID, ApplicationUID: a.Application.UID, OrganizationID: a.Organization.ID, ClientID: a.Application.ClientID,
-		SessionID: a.session.ID, SessionEndsAt: a.session.ExpiresAt, ProviderUID: a.session.ProviderUID,
-		AuthTime: a.session.AuthTime, AMR: a.session.AMR, Granted: a.granted, Resource: a.Resource(),
+		SessionID: a.session.ID, SessionEndsAt: a.session.ExpiresAt, ProviderUID: a.signIn.ProviderUID,
+		AuthTime: a.signIn.AuthTime, AMR: a.signIn.AMR, Granted: a.granted, Resource: a.Resource(),
 		RedirectURI: a.RedirectGiven(), Challenge: a.Challenge, Nonce: a.Nonce,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(codeLife),
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +46,8 @@ func localProvider(s *model.Snapshot) *model.Provider {
 	return nil
 }
 
-// showLogin asks for address and password. Somebody who is signed in has no need to.
+// showLogin asks how somebody signs in. Who is signed in has no need to, if that counts
+// where they want to go.
 func (s *Server) showLogin(r *request) (answer, error) {
 	query := r.URL.Query()
 	next := ownPath(query.Get("next"))
@@ -53,10 +55,15 @@ func (s *Server) showLogin(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if session != nil && !query.Has(againParameter) {
+	o, err := s.placeOf(r, query.Get(organizationParameter), next)
+	if err != nil {
+		return nil, err
+	}
+	if session != nil && !query.Has(againParameter) && (o == nil || r.counts(session, o)) {
 		return redirect{to: next}, nil
 	}
-	return s.loginPage(r, http.StatusOK, pages.LoginPage{Next: next}), nil
+	p := pages.LoginPage{Next: next, Discover: true, Again: query.Has(againParameter)}
+	return s.loginPage(r, http.StatusOK, p, o), nil
 }
 
 // againParameter asks somebody who is signed in to do so again.
@@ -81,24 +88,30 @@ func (s *Server) waiting(r *request, next string) *authorization.Request {
 	return req
 }
 
-func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
-	provider := localProvider(r.Snapshot)
-	if provider == nil {
-		return page{status: http.StatusServiceUnavailable, html: pages.Message(pages.MessagePage{
-			Kind: pages.Bad, Title: "Nobody can sign in yet",
-			What: "No way to sign in is declared for this installation.",
-			Do:   "Ask the administrator to declare an AuthProvider of type Local in the namespace of the installation.",
-		})}
-	}
+// loginPage draws the ways to sign in for an organization; for none, those of the
+// installation.
+func (s *Server) loginPage(r *request, status int, p pages.LoginPage, o *model.Organization) answer {
 	form, cookie := s.sessions.VisitorForm(r.Request)
-	p.Provider, p.Token = provider.DisplayName, form.Token(loginForm)
-	p.Forgot, p.Register = s.resets(r), s.registers(provider)
+	if p.Token = form.Token(loginForm); o != nil {
+		p.Slug, p.Organization = o.Slug, cmp.Or(o.DisplayName, o.Slug)
+	}
+	s.addWays(r, &p, o, form)
+	if local := r.offersPassword(o); local != nil && p.Password {
+		p.Forgot, p.Register = s.resets(r), s.registers(local)
+	}
+	if !p.Password && !p.Discover && len(p.First)+len(p.Then) == 0 {
+		return noWay(o)
+	}
 	answer := page{status: status}
 	if req := s.waiting(r, p.Next); req != nil {
-		p.Application, answer.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
+		p.Application = cmp.Or(req.Application.DisplayName, req.Application.ClientID)
+		answer.leadsTo = append(answer.leadsTo, req.Target())
 		if p.Problem == "" && p.Email == "" {
 			p.Email = atMost(req.Query.Get("login_hint"), longestAddress)
 		}
+	}
+	if p.Discover || len(p.First)+len(p.Then) > 0 {
+		answer.leadsTo = append(answer.leadsTo, s.elsewhere()...)
 	}
 	answer.html = pages.Login(p)
 	if cookie != nil {
@@ -107,17 +120,38 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
 	return answer
 }
 
+// noWay is for a place where nobody can sign in.
+func noWay(o *model.Organization) answer {
+	p := pages.MessagePage{
+		Kind: pages.Bad, Title: "Nobody can sign in yet",
+		What: "No way to sign in is declared for this installation.",
+		Do:   "Ask the administrator to declare an AuthProvider of type Local in the namespace of the installation.",
+	}
+	if o != nil {
+		p.What = "No way to sign in counts for " + cmp.Or(o.DisplayName, o.Slug) + " now."
+		p.Do = "Ask its administrator to declare an AuthProvider."
+	}
+	return page{status: http.StatusServiceUnavailable, html: pages.Message(p)}
+}
+
 // login proves who somebody is. The answer is the same for everybody who fails to
 // (ASVS 6.3.8).
 func (s *Server) login(r *request) (answer, error) {
-	provider := localProvider(r.Snapshot)
 	form, _ := s.sessions.VisitorForm(r.Request)
-	if provider != nil && !form.Made(r.form.Get("token"), loginForm) {
+	if !form.Made(r.form.Get("token"), loginForm) {
 		return nil, staleForm()
 	}
-	again := pages.LoginPage{Email: r.form.Get("email"), Next: ownPath(r.form.Get("next"))}
+	again := pages.LoginPage{Email: r.form.Get("email"), Next: ownPath(r.form.Get("next")), Again: r.form.Has(againParameter)}
+	o, err := s.placeOf(r, r.form.Get(organizationParameter), again.Next)
+	if err != nil {
+		return nil, err
+	}
+	if r.form.Get("act") == "discover" {
+		return s.discover(r, o, again)
+	}
+	provider := r.offersPassword(o)
 	if provider == nil {
-		return s.loginPage(r, 0, again), nil
+		return s.loginPage(r, http.StatusForbidden, again, o), nil
 	}
 	user, verdict, err := s.provePassword(r, again.Email, r.form.Get("password"))
 	if err != nil {
@@ -125,7 +159,7 @@ func (s *Server) login(r *request) (answer, error) {
 	}
 	if verdict.problem != "" {
 		again.Problem = verdict.problem
-		return retryLater(s.loginPage(r, verdict.status, again), verdict.wait), nil
+		return retryLater(s.loginPage(r, verdict.status, again, o), verdict.wait), nil
 	}
 	return s.proven(r, sessions.SignIn{User: user, ProviderUID: provider.UID, AMR: []string{oauth.AMRPassword}}, again.Next)
 }
@@ -133,7 +167,7 @@ func (s *Server) login(r *request) (answer, error) {
 // proven goes on with who has proven a first factor: to next with a session, or to the
 // question for the second one if they have it.
 func (s *Server) proven(r *request, in sessions.SignIn, next string) (answer, error) {
-	if in.User.SecondFactor {
+	if in.User.SecondFactor && !slices.Contains(in.AMR, oauth.AMRMulti) {
 		return s.askSecondFactor(r, in, next)
 	}
 	cookie, err := s.begin(r, in)

@@ -7,9 +7,11 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/server/factors"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
+	"github.com/gatehouse-dev/gatehouse/server/upstream"
 )
 
 // peopleServices are what the pages need besides the store.
@@ -22,10 +24,18 @@ type peopleServices struct {
 	factors     *factors.Vault
 	lockouts    *limits.Durable
 	errands     *errands
+	backends    backends
+	upstreams   *upstream.Backends
+	rechecks    *rechecks
 }
 
 func (s *Server) preparePages() (err error) {
 	s.directory = people.NewDirectory(s.Store)
+	s.upstreams = upstream.NewBackends(upstream.Env{
+		Issuer: s.Issuer, Accounts: s.Store, Directory: s.directory, Now: s.Now,
+		Outbound: func(caBundle string) *outbound.Client { return outbound.New(s.Outbound.With(caBundle)) },
+	})
+	s.backends, s.rechecks = s.upstreams, newRechecks(s.recheck)
 	s.signIns = limits.NewSignIn(s.RateLimitScale)
 	s.codeEntries = limits.NewCodeEntry(s.RateLimitScale)
 	s.factorTries = limits.NewSecondFactor(s.RateLimitScale)
@@ -49,6 +59,7 @@ const (
 	passwordPath     = "/account/password/"
 	factorsPath      = "/account/factors/"
 	newFactorPath    = "/account/factors/new/"
+	identitiesPath   = "/account/identities/"
 	sessionsPath     = "/account/sessions/"
 	applicationsPath = "/account/applications/"
 	activityPath     = "/account/activity/"
@@ -65,6 +76,10 @@ func (s *Server) pageRoutes() []route {
 		{path: "", get: s.home, audience: forPeople},
 		{path: "/login", get: s.showLogin, post: s.login, audience: forPeople},
 		{path: "/login/code", get: backToLogin, post: s.secondFactor, audience: forPeople},
+		{path: "/login/sso/{provider}", get: s.showSSO, post: s.startSSO, audience: forPeople},
+		{path: "/login/callback/{provider}", get: s.ssoCallback, post: s.ssoCallbackByPost, audience: forPeople, anySite: true, acts: true},
+		{path: "/login/arrival", post: s.takeArrival, audience: forPeople},
+		{path: "/login/metadata/{provider}", get: s.ssoMetadata, audience: forPeople},
 		{path: "/logout", get: s.showLogout, post: s.logout, audience: forPeople},
 		{path: "/oauth/authorize", get: s.authorize, post: s.authorizeByPost, audience: forPeople, anySite: true, acts: true},
 		{path: "/oauth/consent", post: s.consent, audience: forPeople},
@@ -74,6 +89,7 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/password", get: s.showPassword, post: s.changePassword, audience: forPeople},
 		{path: "/account/factors", get: s.showFactors, post: s.changeFactors, audience: forPeople},
 		{path: "/account/factors/new", get: s.showEnrolment, post: s.enrol, audience: forPeople},
+		{path: "/account/identities", get: s.showIdentities, post: s.disconnectIdentity, audience: forPeople},
 		{path: "/account/sessions", get: s.showSessions, post: s.endSessions, audience: forPeople},
 		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
 		{path: "/account/activity", get: s.showActivity, audience: forPeople},
@@ -138,6 +154,9 @@ func (s *Server) session(r *request) (*sessions.Session, error) {
 	if errors.Is(err, sessions.ErrNone) {
 		return nil, nil
 	}
+	if err == nil {
+		s.usedBy(r, found)
+	}
 	return found, err
 }
 
@@ -166,7 +185,7 @@ func ownPath(next string) string {
 	switch path := u.EscapedPath(); path {
 	case confirmPath:
 		return confirmPath + "?" + url.Values{linkParameter: {u.Query().Get(linkParameter)}}.Encode()
-	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, sessionsPath, applicationsPath, activityPath:
+	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, identitiesPath, sessionsPath, applicationsPath, activityPath:
 		return path
 	case verifyPath, "/oauth/device":
 		return (&url.URL{Path: verifyPath, RawQuery: u.Query().Encode()}).String()

@@ -66,7 +66,7 @@ func (s *Server) showVerification(r *request) (answer, error) {
 		return nil, err
 	}
 	if !r.counts(session, asked.org) {
-		return s.otherProvider(session), nil
+		return toCount(asked.org, typed), nil
 	}
 	return s.devicePage(r, session, asked), nil
 }
@@ -113,7 +113,7 @@ func (s *Server) verify(r *request) (answer, error) {
 	}
 	asked, err := s.findDeviceRequest(r, session, typed)
 	if err == nil && !r.counts(session, asked.org) {
-		return s.otherProvider(session), nil
+		return toCount(asked.org, typed), nil
 	}
 	if err == nil {
 		err = s.decide(r, session, asked, decision)
@@ -141,10 +141,14 @@ func (s *Server) decide(r *request, session *sessions.Session, asked *deviceRequ
 	if asked.obstacle != "" {
 		return &refusal{words: oauth.Refuse(oauth.AccessDenied, "there is nothing to approve"), status: http.StatusForbidden}
 	}
+	in, ok := r.signInFor(session, asked.org)
+	if !ok {
+		return store.ErrConflict
+	}
 	ev.Action = "device.approved"
 	return s.Store.ApproveDeviceCode(r.Context(), asked.row.Hash, r.now, store.Approval{
-		UserID: session.UserID, ProviderUID: session.ProviderUID, AuthTime: session.AuthTime,
-		AMR: session.AMR, Granted: asked.granted, SessionID: session.ID,
+		UserID: session.UserID, ProviderUID: in.ProviderUID, AuthTime: in.AuthTime,
+		AMR: in.AMR, Granted: asked.granted, SessionID: session.ID,
 	}, ev)
 }
 
@@ -189,14 +193,12 @@ func (s *Server) devicePage(r *request, session *sessions.Session, d *deviceRequ
 	return page{html: pages.Device(p)}
 }
 
-// otherProvider is for somebody whose way of signing in does not count where the device
-// belongs to; they do not see what it asks for.
-func (s *Server) otherProvider(session *sessions.Session) answer {
-	return page{status: http.StatusForbidden, html: pages.Message(pages.MessagePage{
-		Viewer: s.viewer(session), Kind: pages.Bad, Title: "Sign in another way",
-		What: "The organization that this device belongs to does not accept the way you are signed in.",
-		Do:   "Ask its administrator how to sign in.",
-	})}
+// toCount has somebody sign in by a way that counts for the organization of a device; they
+// do not see before what it asks for.
+func toCount(o *model.Organization, typed string) answer {
+	return redirect{to: loginPath + "?" + url.Values{
+		"next": {verifyURL("user_code", typed)}, organizationParameter: {o.Slug}, againParameter: {"1"},
+	}.Encode()}
 }
 
 // outcomes are what the person reads after the decision.
@@ -210,12 +212,6 @@ func verifyURL(key, value string) string {
 		return verifyPath
 	}
 	return verifyPath + "?" + url.Values{key: {value}}.Encode()
-}
-
-// counts reports whether the sign-in of a session counts for an organization: its provider
-// does, and was not gone since.
-func (r *request) counts(session *sessions.Session, o *model.Organization) bool {
-	return o.Counts(session.ProviderUID) && r.Alive(session.ProviderUID, session.AuthTime)
 }
 
 // userCodeInput bounds what is read as a user code, in bytes: eight letters, and whatever
