@@ -28,6 +28,7 @@ var happened = map[string]string{
 	"factor.renamed":              "Authenticator app renamed",
 	"factor.removed":              "Authenticator app removed",
 	"factors.reset":               "Second factors removed by an administrator",
+	"invitation.accepted":         "Joined an organization",
 	"identity.linked":             "A way to sign in was connected",
 	"identity.unlinked":           "A way to sign in was disconnected",
 	"identity.lost":               "A provider does not know you any more",

@@ -60,6 +60,7 @@ const (
 	factorsPath      = "/account/factors/"
 	newFactorPath    = "/account/factors/new/"
 	identitiesPath   = "/account/identities/"
+	invitationPath   = "/invitation/"
 	sessionsPath     = "/account/sessions/"
 	applicationsPath = "/account/applications/"
 	activityPath     = "/account/activity/"
@@ -89,6 +90,7 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/password", get: s.showPassword, post: s.changePassword, audience: forPeople},
 		{path: "/account/factors", get: s.showFactors, post: s.changeFactors, audience: forPeople},
 		{path: "/account/factors/new", get: s.showEnrolment, post: s.enrol, audience: forPeople},
+		{path: "/invitation", get: s.showInvitation, post: s.answerInvitation, audience: forPeople},
 		{path: "/account/identities", get: s.showIdentities, post: s.disconnectIdentity, audience: forPeople},
 		{path: "/account/sessions", get: s.showSessions, post: s.endSessions, audience: forPeople},
 		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
@@ -183,8 +185,8 @@ func ownPath(next string) string {
 		return homePath
 	}
 	switch path := u.EscapedPath(); path {
-	case confirmPath:
-		return confirmPath + "?" + url.Values{linkParameter: {u.Query().Get(linkParameter)}}.Encode()
+	case confirmPath, invitationPath:
+		return path + "?" + url.Values{linkParameter: {u.Query().Get(linkParameter)}}.Encode()
 	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, identitiesPath, sessionsPath, applicationsPath, activityPath:
 		return path
 	case verifyPath, "/oauth/device":
