@@ -15,7 +15,8 @@ const (
 
 	selectInvitations   = `SELECT hash, id, organization_id, email, invited_by, created_at, expires_at FROM invitations`
 	selectInvitation    = selectInvitations + ` WHERE hash = $1`
-	selectInvitationsTo = selectInvitations + ` WHERE organization_id = $1 OR $1 = '' ORDER BY organization_id, email`
+	selectInvitationsTo = selectInvitations + ` WHERE organization_id = $1 ORDER BY email`
+	selectAllInvited    = selectInvitations + ` ORDER BY organization_id, email`
 
 	// The hash in the condition makes it one use: of two posts of a link one finds it.
 	useInvitation    = `DELETE FROM invitations WHERE hash = $1 AND id = $2 AND expires_at > $3`
@@ -55,6 +56,9 @@ func (db *DB) Invitation(ctx context.Context, hash []byte) (Invitation, error) {
 // Invitations returns those to an organization, or for the empty ID all, by address. It
 // does not judge their age.
 func (db *DB) Invitations(ctx context.Context, organizationID string) ([]Invitation, error) {
+	if organizationID == "" {
+		return all(ctx, db, scanInvitation, selectAllInvited)
+	}
 	return all(ctx, db, scanInvitation, selectInvitationsTo, organizationID)
 }
 

@@ -54,6 +54,9 @@ func invitationsCountOnce(t *testing.T, db *store.DB) {
 	if left, err := db.Invitations(t.Context(), ""); err != nil || len(left) != 1 {
 		t.Errorf("%d are left (%v), want one", len(left), err)
 	}
+	if left, err := db.Invitations(t.Context(), "org_2"); err != nil || len(left) != 0 {
+		t.Errorf("%d to another organization (%v)", len(left), err)
+	}
 	taken.Email, taken.Login = third.Email, third.Email
 	must(t, db.RegisterInvited(t.Context(), third, taken, Act("user.created")))
 	fourth := invitation("z@example.com")
