@@ -33,6 +33,8 @@ func New(p *model.Provider, env Env) (Backend, error) {
 	switch {
 	case p.Local != nil:
 		return newLocal(p, env)
+	case p.SAML != nil:
+		return newSAML(p, env)
 	}
 	return nil, fmt.Errorf("provider %s/%s: no backend for its type", p.Namespace, p.Name)
 }
