@@ -36,12 +36,13 @@ var (
 )
 
 const (
-	samlDepth      = 32
-	samlAttrs      = 64 // of one element
+	samlDepth = 32
+	samlAttrs = 64 // of one element
 )
 
 var (
 	samlEncoding = regexp.MustCompile(`encoding\s*=\s*["']([^"']*)["']`)
+	samlLocal    = regexp.MustCompile(`^[\p{L}_][\p{L}\p{M}\p{N}_.\-]*$`) // what may stand beside a colon
 	samlNCName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 )
 
@@ -113,11 +114,17 @@ func samlWellFormed(el *etree.Element, left *int) error {
 	if len(el.Attr) > samlAttrs {
 		return errors.New("an element has too many attributes")
 	}
+	if !samlLocal.MatchString(el.Tag) {
+		return errors.New("an element has a name that is none")
+	}
 	if el.Space == "xmlns" || el.Space != "" && el.NamespaceURI() == "" {
 		return errors.New("an element has a prefix that nobody declared")
 	}
 	seen := make(map[[2]string]bool, len(el.Attr))
 	for _, a := range el.Attr {
+		if !samlLocal.MatchString(a.Key) {
+			return errors.New("an attribute has a name that is none")
+		}
 		space := a.Space
 		if space != "" && space != "xmlns" && space != "xml" {
 			if space = a.NamespaceURI(); space == "" {
