@@ -195,7 +195,6 @@ func samlGood(request string) samlSaid {
 		NotBefore: samlAt(-time.Minute), NotOnOrAfter: samlAt(5 * time.Minute), Audience: samlACS,
 		AuthnInstant: samlAt(0), Class: "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
 		Attributes: `<saml:Attribute Name="groups"><saml:AttributeValue xsi:type="xs:string">staff</saml:AttributeValue><saml:AttributeValue>R&amp;D</saml:AttributeValue></saml:Attribute>`,
-		key:        samlOurKey(),
 	}
 }
 
@@ -207,6 +206,9 @@ func (r samlSaid) element(t testing.TB) *etree.Element {
 		t.Fatal(err)
 	}
 	root := samlElement(t, raw.String())
+	if r.key == nil {
+		r.key = samlOurKey()
+	}
 	if !r.Unsigned {
 		r.key.sign(t, root.SelectElement("Assertion"), r.signature)
 	}
