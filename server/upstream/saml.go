@@ -212,7 +212,7 @@ func (s *saml) judge(response *etree.Element, provider *samlMetadata, e samlExpe
 		return Proof{}, err
 	}
 	if !e.secondOpinion(envelope, assertion) {
-		return Proof{}, errors.New("gosaml2 does not take it")
+		return Proof{}, errors.New("a second reading of it, by gosaml2, says otherwise")
 	}
 	// IDs are the provider's own: another one that calls itself the same uses none of them up.
 	proof.Once = strings.Join([]string{"saml", s.uid, e.issuer, proof.Once}, "\x00")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/beevik/etree"
@@ -345,7 +346,8 @@ func (e samlExpected) statement(a *etree.Element, p *Proof) error {
 }
 
 // secondOpinion asks gosaml2 about what was admitted, and is false if it, or what it only
-// warns of, disagrees. It knows no leeway, so it gets the times with ours.
+// warns of, disagrees. It knows no leeway, and takes the white space around a URI for a part
+// of it: so it gets the times with ours, and URIs without.
 func (e samlExpected) secondOpinion(envelope, assertion *etree.Element) bool {
 	response := &types.Response{
 		Version: samlAttr(envelope, "Version"), Destination: samlAttr(envelope, "Destination"),
@@ -358,6 +360,14 @@ func (e samlExpected) secondOpinion(envelope, assertion *etree.Element) bool {
 	raw, err := d.WriteToBytes()
 	if err != nil || xml.Unmarshal(raw, a) != nil || a.Conditions == nil || a.Subject == nil || a.Subject.SubjectConfirmation == nil || a.Subject.SubjectConfirmation.SubjectConfirmationData == nil {
 		return false
+	}
+	if a.Issuer != nil {
+		a.Issuer.Value = strings.Trim(a.Issuer.Value, samlSpace)
+	}
+	for _, restriction := range a.Conditions.AudienceRestrictions {
+		for i := range restriction.Audiences {
+			restriction.Audiences[i].Value = strings.Trim(restriction.Audiences[i].Value, samlSpace)
+		}
 	}
 	a.Conditions.NotBefore = samlShifted(a.Conditions.NotBefore, -samlLeeway, e.now)
 	a.Conditions.NotOnOrAfter = samlShifted(a.Conditions.NotOnOrAfter, samlLeeway, e.now)
