@@ -143,7 +143,7 @@ func (s *saml) Validate(ctx context.Context, a Answer) (Proof, error) {
 			return Proof{}, samlRefused(err)
 		}
 	}
-	if _, err := samlShape(response); err != nil {
+	if err := samlShape(response); err != nil {
 		return Proof{}, samlRefused(err)
 	}
 	provider, err := s.settings.now(ctx, a.Now)

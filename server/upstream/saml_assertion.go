@@ -20,6 +20,9 @@ const (
 	// samlLongest is how long an assertion counts after it was made, whatever it says: so
 	// long has to be remembered that it was used.
 	samlLongest = 24 * time.Hour
+	// samlRemembered is how much longer than it counts it is known as used: it may be written
+	// down a moment after it was judged, and the clock that sweeps the store may be ahead.
+	samlRemembered = 5 * time.Minute
 )
 
 const (
@@ -147,7 +150,7 @@ func (e samlExpected) assertion(a *etree.Element) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	p := Proof{Claims: name, Once: samlAttr(a, "ID"), Until: end.Add(samlLeeway)}
+	p := Proof{Claims: name, Once: samlAttr(a, "ID"), Until: end.Add(samlLeeway + samlRemembered)}
 	p.Claims["issuer"] = e.issuer
 	if p.Claims["attributes"], err = samlAttributes(a); err != nil {
 		return Proof{}, err

@@ -120,7 +120,7 @@ func TestWhatIsNotSignedAsItShouldIsRefused(t *testing.T) {
 		"another curve's key":   {func(r *samlSaid) { r.key = samlCurve() }, errSAMLKey.Error()},
 		"RSA with SHA-1":        {func(r *samlSaid) { r.signature.method = dsig.RSASHA1SignatureMethod }, "algorithm is none of"},
 		"a digest of SHA-1":     {func(r *samlSaid) { r.signature.digest = "http://www.w3.org/2000/09/xmldsig#sha1" }, "digest is none of"},
-		"SHA-1 around":          {func(r *samlSaid) { r.SignResponse, r.around.method = true, dsig.RSASHA1SignatureMethod }, "Signature of the Response"},
+		"SHA-1 around":          {func(r *samlSaid) { r.SignResponse, r.around.method = true, dsig.RSASHA1SignatureMethod }, "the Signature of its Response"},
 		"a digest named MD5":    {func(r *samlSaid) { r.signature.method = "http://www.w3.org/2001/04/xmldsig-more#md5-sha256" }, "algorithm is none of"},
 		"HMAC with our key":     {func(r *samlSaid) { r.signature.method = "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256" }, "algorithm is none of"},
 		"an empty reference":    {func(r *samlSaid) { r.signature.uri = text("") }, "one of something else"},

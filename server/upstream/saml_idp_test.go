@@ -116,9 +116,10 @@ func (s *samlSigner) sign(t testing.TB, el *etree.Element, o samlSignature) {
 		o.transforms = `<ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/><ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#">` +
 			`<ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="` + o.prefixes + `"/></ds:Transform>`
 	}
-	if o.keyInfo == "" {
+	switch o.keyInfo {
+	case "":
 		o.keyInfo = `<ds:KeyInfo><ds:X509Data><ds:X509Certificate>` + base64.StdEncoding.EncodeToString(s.certificate.Raw) + `</ds:X509Certificate></ds:X509Data></ds:KeyInfo>`
-	} else if o.keyInfo == "none" {
+	case "none":
 		o.keyInfo = ""
 	}
 	digest := samlHash(o.digest).New()

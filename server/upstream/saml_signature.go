@@ -47,30 +47,31 @@ var errSAMLEnded = errors.New("no certificate in the provider's metadata is vali
 // things (signature wrapping): there is one Assertion, a child of the Response; it has one
 // Signature, the Response has one more or none, and no other element has any; each refers to
 // its own parent alone, by an ID that nothing else has.
-func samlShape(response *etree.Element) (assertion *etree.Element, err error) {
+func samlShape(response *etree.Element) error {
 	if !samlIs(response, samlProtocolNS, "Response") {
-		return nil, errors.New("it is no Response of SAML 2.0")
+		return errors.New("it is no Response of SAML 2.0")
 	}
-	if assertion, err = samlOnlyAssertion(response); err != nil {
-		return nil, err
+	assertion, err := samlOnlyAssertion(response)
+	if err != nil {
+		return err
 	}
 	ids := map[string]bool{}
 	if err := samlEach(response, func(el *etree.Element) error { return samlPlace(el, response, assertion, ids) }); err != nil {
-		return nil, err
+		return err
 	}
 	for _, signed := range []*etree.Element{response, assertion} {
 		signature := samlSignatureOf(signed)
 		switch {
 		case signature == nil && signed == assertion:
-			return nil, errors.New("its Assertion is not signed: have the provider sign assertions, whether or not it signs responses")
+			return errors.New("its Assertion is not signed: have the provider sign assertions, whether or not it signs responses")
 		case signature == nil:
 		default:
 			if err := samlSignatureShape(signature, samlAttr(signed, "ID")); err != nil {
-				return nil, fmt.Errorf("Signature of the %s: %w", signed.Tag, err)
+				return fmt.Errorf("the Signature of its %s: %w", signed.Tag, err)
 			}
 		}
 	}
-	return assertion, nil
+	return nil
 }
 
 // samlOnlyAssertion is the one there is, wherever one could hide, in whatever namespace.

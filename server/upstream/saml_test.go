@@ -5,9 +5,13 @@ import (
 	"compress/flate"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/url"
+	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +19,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
 func TestASignedAssertionSaysWhoSignedInThere(t *testing.T) {
@@ -30,7 +35,7 @@ func TestASignedAssertionSaysWhoSignedInThere(t *testing.T) {
 			"attributes": map[string]any{"groups": []any{"staff", "R&D"}},
 		},
 		AuthTime: samlNoon, AMR: []string{"pwd"}, SessionUntil: samlNoon.Add(8 * time.Hour),
-		Once: "saml\x00uid-1\x00" + samlTheirs + "\x00_a1", Until: samlNoon.Add(7 * time.Minute),
+		Once: "saml\x00uid-1\x00" + samlTheirs + "\x00_a1", Until: samlNoon.Add(12 * time.Minute),
 	}
 	if diff := cmp.Diff(want, proof); diff != "" {
 		t.Error(diff)
@@ -92,10 +97,10 @@ func TestAnAssertionCountsForADayAtMost(t *testing.T) {
 	r.NotOnOrAfter, r.SubjectEnd = samlAt(365*24*time.Hour), samlAt(365*24*time.Hour)
 	s := samlBackend(t, model.SAMLSettings{})
 	proof, err := s.answer(t, r.xml(t))
-	if err != nil || !proof.Until.Equal(samlNoon.Add(24*time.Hour+samlLeeway)) {
+	if err != nil || !proof.Until.Equal(samlNoon.Add(24*time.Hour+samlLeeway+samlRemembered)) {
 		t.Errorf("until %v, %v", proof.Until, err)
 	}
-	_, err = s.Validate(t.Context(), Answer{Now: proof.Until, State: []byte(`{"id":"_q1"}`), Form: samlForm(r.xml(t))})
+	_, err = s.Validate(t.Context(), Answer{Now: samlNoon.Add(24*time.Hour + samlLeeway), State: []byte(`{"id":"_q1"}`), Form: samlForm(r.xml(t))})
 	samlRefuses(t, err, "not valid any more")
 }
 
@@ -117,6 +122,55 @@ func TestEachAssertionHasANameForItsOneUse(t *testing.T) {
 	elsewhere.uid = "uid-2"
 	if proof, err := elsewhere.answer(t, samlGood("_q1").xml(t)); err != nil || proof.Once == first.Once {
 		t.Errorf("another provider uses it up: %q, %v", proof.Once, err)
+	}
+}
+
+// ASVS 6.8.3: posted twice, also at the same time and to two replicas, it counts once.
+func TestAnAssertionIsUsedOnceOnWhateverReplica(t *testing.T) {
+	place := filepath.Join(t.TempDir(), "gatehouse.db")
+	var replicas [2]*store.DB
+	for i := range replicas {
+		db, err := store.OpenSQLite(t.Context(), place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		replicas[i] = db
+	}
+	s, text := samlBackend(t, model.SAMLSettings{}), samlGood("_q1").xml(t)
+	var all sync.WaitGroup
+	var taken, refused atomic.Int64
+	for i := range 20 {
+		all.Go(func() {
+			proof, err := s.answer(t, text)
+			if err == nil {
+				err = proof.Spend(t.Context(), replicas[i%2])
+			}
+			switch {
+			case err == nil:
+				taken.Add(1)
+			case errors.Is(err, ErrRefused):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if taken.Load() != 1 || refused.Load() != 19 {
+		t.Errorf("taken %d times, refused %d times", taken.Load(), refused.Load())
+	}
+	// It is known until it is refused for its age.
+	proof, err := s.answer(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := replicas[0].Sweep(t.Context(), samlNoon.Add(7*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	samlRefuses(t, proof.Spend(t.Context(), replicas[1]), "used before")
+	if err := (Proof{}).Spend(t.Context(), replicas[0]); err != nil {
+		t.Errorf("what cannot come again: %v", err)
 	}
 }
 

@@ -131,11 +131,11 @@ func samlWellFormed(el *etree.Element, left *int) error {
 				return errors.New("an attribute has a prefix that nobody declared")
 			}
 		}
-		if name := [2]string{space, a.Key}; seen[name] {
+		name := [2]string{space, a.Key}
+		if seen[name] {
 			return errors.New("an element has an attribute twice")
-		} else {
-			seen[name] = true
 		}
+		seen[name] = true
 	}
 	for _, token := range el.Child {
 		switch token := token.(type) {
