@@ -46,7 +46,7 @@ func (l *local) Authenticate(ctx context.Context, a Attempt) (Step, error) {
 		return Step{}, err
 	}
 	return Step{Proof: &Proof{
-		Claims:   map[string]any{"sub": u.Email, "email": u.Email, "name": u.Name},
+		Claims:   map[string]any{"sub": u.Login, "email": u.Login, "name": u.Name},
 		AuthTime: a.Now,
 		AMR:      []string{oauth.AMRPassword},
 	}}, nil
@@ -55,4 +55,24 @@ func (l *local) Authenticate(ctx context.Context, a Attempt) (Step, error) {
 // Validate implements Backend: nobody comes back from here.
 func (l *local) Validate(context.Context, Answer) (Proof, error) {
 	return Proof{}, fmt.Errorf("passwords have no callback: %w", ErrRefused)
+}
+
+// FindUser implements Backend: the subject is the address that somebody signs in with.
+func (l *local) FindUser(ctx context.Context, subject string) (store.User, error) {
+	if l.store == nil || subject == "" {
+		return store.User{}, store.ErrNotFound
+	}
+	return l.store.UserByEmail(ctx, subject)
+}
+
+// SaveUser implements Backend: accounts with a password are made before somebody signs in.
+func (l *local) SaveUser(ctx context.Context, p Person) (store.User, error) {
+	u, err := l.FindUser(ctx, p.Subject)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return store.User{}, ErrNotProvisioned
+	case err == nil && u.Disabled:
+		return store.User{}, ErrDisabled
+	}
+	return u, err
 }
