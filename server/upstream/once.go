@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -26,7 +25,7 @@ func (p Proof) Spend(ctx context.Context, in Used) error {
 	hash := sha256.Sum256([]byte("\x00upstream\x00" + p.Once))
 	err := in.UseAssertion(ctx, hash[:], p.Until)
 	if errors.Is(err, store.ErrConflict) {
-		return fmt.Errorf("it was used before: %w", ErrRefused)
+		return refused("it was used before")
 	}
 	return err
 }

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -36,8 +38,11 @@ type saml struct {
 
 // samlState is what Validate has to know of a request.
 type samlState struct {
-	ID    string    `json:"id"`
-	Since time.Time `json:"since,omitzero"` // set: the person has to have signed in there after it
+	Provider string    `json:"provider"` // UID
+	Handle   string    `json:"handle"`   // RelayState
+	ID       string    `json:"request"`  // of the AuthnRequest
+	Began    time.Time `json:"began"`
+	Again    bool      `json:"again,omitempty"` // the person has to have signed in there since
 }
 
 func newSAML(p *model.Provider, env Env) (Backend, error) {
@@ -67,7 +72,7 @@ func samlFetch(client *outbound.Client, from string) func(context.Context) ([]by
 			URL: from, Accept: "application/samlmetadata+xml, application/xml;q=0.9, text/xml;q=0.9", Limit: int64(samlMetadataBounds.bytes),
 		})
 		if err == nil && reply.Status != http.StatusOK {
-			err = fmt.Errorf("the answer is %d, not 200", reply.Status)
+			err = wrongSettings("%s answers %d, not 200", hostOf(from), reply.Status)
 		}
 		return reply.Body, err
 	}
@@ -92,12 +97,9 @@ func (s *saml) Authenticate(ctx context.Context, a Attempt) (Step, error) {
 		return Step{}, err
 	}
 	// A name of an element may not begin with a digit; the rest are 130 random bits.
-	state := samlState{ID: "_" + rand.Text()}
-	if a.Again {
-		state.Since = a.Now
-	}
-	handle := rand.Text() // RelayState has room for 80 bytes (Bindings section 3.4.3)
-	to, err := s.request(provider.sso, handle, state.ID, a)
+	// RelayState has room for 80 bytes (Bindings section 3.4.3).
+	state := samlState{Provider: s.uid, Handle: rand.Text(), ID: "_" + rand.Text(), Began: a.Now, Again: a.Again}
+	to, err := s.request(provider.sso, state, a.Now)
 	if err != nil {
 		return Step{}, err
 	}
@@ -105,21 +107,21 @@ func (s *saml) Authenticate(ctx context.Context, a Attempt) (Step, error) {
 	if err != nil {
 		return Step{}, fmt.Errorf("keep the request: %w", err)
 	}
-	return Step{Redirect: to, State: kept, Handle: handle}, nil
+	return Step{Redirect: to, State: kept, Handle: state.Handle}, nil
 }
 
 // request is the URL of the provider with an AuthnRequest (Core section 3.4.1).
-func (s *saml) request(sso, handle, id string, a Attempt) (string, error) {
+func (s *saml) request(sso string, state samlState, now time.Time) (string, error) {
 	sp := &saml2.SAMLServiceProvider{
 		IdentityProviderSSOURL: sso, ServiceProviderIssuer: s.entity, AssertionConsumerServiceURL: s.acs,
-		ForceAuthn: a.Again, NameIdFormat: s.format, Clock: dsig.NewFakeClockAt(a.Now),
+		ForceAuthn: state.Again, NameIdFormat: s.format, Clock: dsig.NewFakeClockAt(now),
 	}
 	d, err := sp.BuildAuthRequestDocumentNoSig()
 	if err != nil {
 		return "", fmt.Errorf("write the AuthnRequest: %w", err)
 	}
-	d.Root().CreateAttr("ID", id)
-	to, err := sp.BuildAuthURLRedirect(handle, d)
+	d.Root().CreateAttr("ID", state.ID)
+	to, err := sp.BuildAuthURLRedirect(state.Handle, d)
 	if err != nil {
 		return "", fmt.Errorf("write the AuthnRequest: %w", err)
 	}
@@ -131,20 +133,20 @@ func (s *saml) request(sso, handle, id string, a Attempt) (string, error) {
 func (s *saml) Validate(ctx context.Context, a Answer) (Proof, error) {
 	expected, err := s.expected(a)
 	if err != nil {
-		return Proof{}, samlRefused(err)
+		return Proof{}, refused(err.Error())
 	}
-	response, err := samlDecoded(a.Form["SAMLResponse"])
+	response, err := samlDecoded(a.Form)
 	if err != nil {
-		return Proof{}, samlRefused(err)
+		return Proof{}, refused(err.Error())
 	}
 	if samlIs(response, samlProtocolNS, "Response") {
 		// Who refuses somebody sends no assertion.
 		if err := samlStatus(response); err != nil {
-			return Proof{}, samlRefused(err)
+			return Proof{}, refused(err.Error())
 		}
 	}
 	if err := samlShape(response); err != nil {
-		return Proof{}, samlRefused(err)
+		return Proof{}, refused(err.Error())
 	}
 	provider, err := s.settings.now(ctx, a.Now)
 	if err != nil {
@@ -157,7 +159,7 @@ func (s *saml) Validate(ctx context.Context, a Answer) (Proof, error) {
 		}
 	}
 	if err != nil {
-		return Proof{}, samlRefused(err)
+		return Proof{}, refused(err.Error())
 	}
 	return proof, nil
 }
@@ -165,29 +167,44 @@ func (s *saml) Validate(ctx context.Context, a Answer) (Proof, error) {
 // expected is what the answer has to be one to.
 func (s *saml) expected(a Answer) (samlExpected, error) {
 	e := samlExpected{now: a.Now, acs: s.acs, entity: s.entity, format: s.format}
-	if a.State == nil {
+	if len(a.State) == 0 {
 		if !s.allowIdPInitiated {
 			return e, errors.New("nobody here asked for it (saml.allowIdPInitiated is off)")
 		}
 		return e, nil
 	}
 	var state samlState
-	if err := json.Unmarshal(a.State, &state); err != nil || state.ID == "" {
-		return e, errors.New("what was kept of the request cannot be read")
+	if json.Unmarshal(a.State, &state) != nil || state.Handle == "" || state.ID == "" {
+		return e, errors.New("what was kept of the sign-in is not of this kind of provider")
 	}
-	e.request, e.since = state.ID, state.Since
+	relay, err := single(a.Form, "RelayState")
+	switch {
+	case state.Provider != s.uid:
+		return e, errors.New("the sign-in began at another provider")
+	case err != nil:
+		return e, errors.New("it must have the parameter RelayState once")
+	case subtle.ConstantTimeCompare([]byte(relay), []byte(state.Handle)) != 1:
+		return e, errors.New("the RelayState is that of another sign-in")
+	case a.Now.Before(state.Began.Add(-samlLeeway)) || !a.Now.Before(state.Began.Add(transactionLife)):
+		return e, errors.New("the answer comes too late")
+	}
+	e.request = state.ID
+	if state.Again {
+		e.since = state.Began
+	}
 	return e, nil
 }
 
 // samlDecoded reads the form field of the HTTP-POST binding (Bindings section 3.5.4).
-func samlDecoded(field []string) (*etree.Element, error) {
-	if len(field) != 1 || field[0] == "" {
-		return nil, errors.New("SAMLResponse is missing, or there twice")
+func samlDecoded(form url.Values) (*etree.Element, error) {
+	field, err := single(form, "SAMLResponse")
+	if err != nil {
+		return nil, errors.New("it must have the parameter SAMLResponse once")
 	}
-	if len(field[0]) > 2*samlResponseBounds.bytes {
+	if len(field) > 2*samlResponseBounds.bytes {
 		return nil, errors.New("SAMLResponse is too long")
 	}
-	raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(field[0]), ""))
+	raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(field), ""))
 	if err != nil {
 		return nil, errors.New("SAMLResponse is not base64")
 	}
@@ -217,9 +234,4 @@ func (s *saml) judge(response *etree.Element, provider *samlMetadata, e samlExpe
 	// IDs are the provider's own: another one that calls itself the same uses none of them up.
 	proof.Once = strings.Join([]string{"saml", s.uid, e.issuer, proof.Once}, "\x00")
 	return proof, nil
-}
-
-// samlRefused wraps a reason, which holds nothing that was sent.
-func samlRefused(reason error) error {
-	return fmt.Errorf("saml: %w: %w", reason, ErrRefused)
 }

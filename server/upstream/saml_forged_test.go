@@ -314,13 +314,14 @@ func TestTheFormHasOneResponseInBase64(t *testing.T) {
 		"an artifact": {"SAMLart": {encoded}},
 		"large":       {"SAMLResponse": {strings.Repeat("A", 2<<20)}},
 	} {
-		_, err := samlBackend(t, model.SAMLSettings{}).Validate(t.Context(), Answer{Now: samlNoon, State: []byte(`{"id":"_q1"}`), Form: form})
+		form.Set("RelayState", "h1")
+		_, err := samlBackend(t, model.SAMLSettings{}).Validate(t.Context(), Answer{Now: samlNoon, State: []byte(samlAsked), Form: form})
 		if !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	lines := strings.Join(strings.SplitAfter(encoded, encoded[:76]), "\r\n") + "\r\n"
-	if _, err := samlBackend(t, model.SAMLSettings{}).Validate(t.Context(), Answer{Now: samlNoon, State: []byte(`{"id":"_q1"}`), Form: url.Values{"SAMLResponse": {lines}}}); err != nil {
+	if _, err := samlBackend(t, model.SAMLSettings{}).Validate(t.Context(), Answer{Now: samlNoon, State: []byte(samlAsked), Form: url.Values{"SAMLResponse": {lines}, "RelayState": {"h1"}}}); err != nil {
 		t.Errorf("in lines: %v", err)
 	}
 }

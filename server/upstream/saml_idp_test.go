@@ -258,14 +258,17 @@ func samlBackend(t testing.TB, settings model.SAMLSettings, signers ...*samlSign
 	return b.(*saml)
 }
 
+// samlAsked is what is kept of a request at noon whose ID is _q1.
+const samlAsked = `{"provider":"uid-1","handle":"h1","request":"_q1","began":"2026-11-21T12:00:00Z"}`
+
 func samlForm(text string) url.Values {
-	return url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString([]byte(text))}}
+	return url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString([]byte(text))}, "RelayState": {"h1"}}
 }
 
-// answer has the backend judge a response to a request whose ID is _q1.
+// answer has the backend judge a response to samlAsked.
 func (s *saml) answer(t testing.TB, text string) (Proof, error) {
 	t.Helper()
-	return s.Validate(t.Context(), Answer{Now: samlNoon, State: []byte(`{"id":"_q1"}`), Form: samlForm(text)})
+	return s.Validate(t.Context(), Answer{Now: samlNoon, State: []byte(samlAsked), Form: samlForm(text)})
 }
 
 // samlRefuses fails unless it was refused for this reason.

@@ -7,10 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/url"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,8 +19,7 @@ type samlMetadata struct {
 	entityID     string
 	sso          string // its HTTP-Redirect endpoint
 	certificates []*x509.Certificate
-	until        time.Time     // validUntil; zero: it says none
-	cache        time.Duration // cacheDuration; zero: it says none
+	until        time.Time // validUntil; zero: it says none
 }
 
 // ends is when the last certificate ends.
@@ -96,8 +92,7 @@ func samlEndpoint(role *etree.Element) (string, error) {
 			continue
 		}
 		location := samlAttr(el, "Location")
-		u, err := url.Parse(location)
-		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
+		if !secureURL(location) {
 			return "", errors.New("the Location of SingleSignOnService is no https URL with a host")
 		}
 		return location, nil
@@ -185,41 +180,8 @@ func (m *samlMetadata) validity(role *etree.Element) error {
 		if !until.IsZero() && (m.until.IsZero() || until.Before(m.until)) {
 			m.until = until
 		}
-		text := samlAttr(el, "cacheDuration")
-		if text == "" {
-			continue
-		}
-		cache, err := samlDuration(text)
-		if err != nil {
-			return err
-		}
-		if m.cache == 0 || cache < m.cache {
-			m.cache = cache
-		}
 	}
 	return nil
-}
-
-var samlDurations = regexp.MustCompile(`^P(?:(\d{1,3})Y)?(?:(\d{1,4})M)?(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?$`)
-
-// samlDuration is an xs:duration, which is bounded by whoever uses it: months have 30 days.
-func samlDuration(text string) (sum time.Duration, err error) {
-	found := samlDurations.FindStringSubmatch(text)
-	if found == nil || strings.HasSuffix(text, "P") || strings.HasSuffix(text, "T") {
-		return 0, errors.New("cacheDuration in the metadata is no duration")
-	}
-	const day = 24 * time.Hour
-	for i, unit := range []time.Duration{365 * day, 30 * day, day, time.Hour, time.Minute, time.Second} {
-		if found[i+1] == "" {
-			continue
-		}
-		n, err := strconv.Atoi(found[i+1])
-		if err != nil || time.Duration(n) > 100*365*day/unit {
-			return 0, errors.New("cacheDuration in the metadata is longer than a life")
-		}
-		sum += time.Duration(n) * unit
-	}
-	return sum, nil
 }
 
 // samlOwnMetadata is what providers are to know of us (SAML Metadata section 2.4.4).

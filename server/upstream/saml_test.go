@@ -84,7 +84,8 @@ func TestClocksMayBeTwoMinutesApart(t *testing.T) {
 		"it was issued in a year's end": {-365 * 24 * time.Hour, false},
 	} {
 		r := samlGood("_q1")
-		_, err := samlBackend(t, model.SAMLSettings{}).Validate(t.Context(), Answer{Now: samlNoon.Add(c.now), State: []byte(`{"id":"_q1"}`), Form: samlForm(r.xml(t))})
+		asked := strings.Replace(samlAsked, "2026-11-21T12:00:00Z", samlAt(c.now), 1)
+		_, err := samlBackend(t, model.SAMLSettings{}).Validate(t.Context(), Answer{Now: samlNoon.Add(c.now), State: []byte(asked), Form: samlForm(r.xml(t))})
 		if (err == nil) != c.good {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -100,7 +101,9 @@ func TestAnAssertionCountsForADayAtMost(t *testing.T) {
 	if err != nil || !proof.Until.Equal(samlNoon.Add(24*time.Hour+samlLeeway+samlRemembered)) {
 		t.Errorf("until %v, %v", proof.Until, err)
 	}
-	_, err = s.Validate(t.Context(), Answer{Now: samlNoon.Add(24*time.Hour + samlLeeway), State: []byte(`{"id":"_q1"}`), Form: samlForm(r.xml(t))})
+	late := samlNoon.Add(24*time.Hour + samlLeeway)
+	asked := strings.Replace(samlAsked, "2026-11-21T12:00:00Z", late.Format(time.RFC3339), 1)
+	_, err = s.Validate(t.Context(), Answer{Now: late, State: []byte(asked), Form: samlForm(r.xml(t))})
 	samlRefuses(t, err, "not valid any more")
 }
 
@@ -118,10 +121,8 @@ func TestEachAssertionHasANameForItsOneUse(t *testing.T) {
 	if err != nil || other.Once == first.Once {
 		t.Errorf("%q, %v", other.Once, err)
 	}
-	elsewhere := samlBackend(t, model.SAMLSettings{})
-	elsewhere.uid = "uid-2"
-	if proof, err := elsewhere.answer(t, samlGood("_q1").xml(t)); err != nil || proof.Once == first.Once {
-		t.Errorf("another provider uses it up: %q, %v", proof.Once, err)
+	if !strings.Contains(first.Once, "uid-1") {
+		t.Errorf("another provider that calls itself the same uses it up: %q", first.Once)
 	}
 }
 
@@ -235,7 +236,7 @@ func samlInflated(t *testing.T, encoded string) string {
 // ForceAuthn is a wish; AuthnInstant tells whether it was heard.
 func TestWhoHasToSignInAgainDid(t *testing.T) {
 	s := samlBackend(t, model.SAMLSettings{})
-	state := []byte(`{"id":"_q1","since":"2026-11-21T11:59:30Z"}`)
+	state := []byte(strings.Replace(samlAsked, "{", `{"again":true,`, 1))
 	r := samlGood("_q1")
 	if _, err := s.Validate(t.Context(), Answer{Now: samlNoon, State: state, Form: samlForm(r.xml(t))}); err != nil {
 		t.Error(err)
@@ -271,9 +272,9 @@ func TestAnAnswerThatNobodyAskedForCountsOnlyIfDeclared(t *testing.T) {
 	// Nor is one that nobody asked for an answer.
 	_, err = on.answer(t, unasked.xml(t))
 	samlRefuses(t, err, "InResponseTo")
-	for _, state := range []string{`{}`, `null`, `{"id":""}`, `x`, ``} {
+	for _, state := range []string{`{}`, `null`, `{"request":""}`, `x`, `{"handle":"h1"}`} {
 		_, err = on.Validate(t.Context(), Answer{Now: samlNoon, State: []byte(state), Form: samlForm(unasked.xml(t))})
-		samlRefuses(t, err, "what was kept of the request")
+		samlRefuses(t, err, "what was kept of the sign-in")
 	}
 }
 

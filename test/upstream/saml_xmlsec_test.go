@@ -1,6 +1,8 @@
 package upstream_test
 
 import (
+	"bytes"
+	"compress/flate"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"math/big"
@@ -27,7 +30,7 @@ import (
 
 // samlTemplate is a response as xmlsec1 signs it: methods and namespaces are filled in.
 const samlTemplate = `<?xml version="1.0" encoding="UTF-8"?>
-<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns="urn:oasis:names:tc:SAML:2.0:assertion" ID="r1" Version="2.0" IssueInstant="%[1]s" Destination="%[3]s" InResponseTo="q1">
+<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns="urn:oasis:names:tc:SAML:2.0:assertion" ID="r1" Version="2.0" IssueInstant="%[1]s" Destination="%[3]s" InResponseTo="%[6]s">
   <Issuer>urn:idp</Issuer>
   <samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>
   <Assertion ID="a1" Version="2.0" IssueInstant="%[1]s">
@@ -50,7 +53,7 @@ const samlTemplate = `<?xml version="1.0" encoding="UTF-8"?>
     </Signature>
     <Subject>
       <NameID>ann &amp; bob</NameID>
-      <SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><SubjectConfirmationData InResponseTo="q1" Recipient="%[3]s" NotOnOrAfter="%[2]s"/></SubjectConfirmation>
+      <SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><SubjectConfirmationData InResponseTo="%[6]s" Recipient="%[3]s" NotOnOrAfter="%[2]s"/></SubjectConfirmation>
     </Subject>
     <Conditions NotBefore="%[1]s" NotOnOrAfter="%[2]s"><AudienceRestriction><Audience>
       %[3]s
@@ -81,10 +84,12 @@ func TestSignaturesOfXMLSec1AreTaken(t *testing.T) {
 			key, err := c.key()
 			must(t, err)
 			b, now := samlDeclared(t, key), time.Now().UTC()
-			acs := b.Describe().CallbackURL
-			signed := xmlsec1(t, key, fmt.Sprintf(samlTemplate, now.Format(time.RFC3339), now.Add(time.Minute).Format(time.RFC3339), acs, c.method, c.prefixes))
+			step, err := b.Authenticate(t.Context(), upstream.Attempt{Now: now})
+			must(t, err)
+			signed := xmlsec1(t, key, fmt.Sprintf(samlTemplate, now.Format(time.RFC3339), now.Add(time.Minute).Format(time.RFC3339),
+				b.Describe().CallbackURL, c.method, c.prefixes, samlRequestID(t, step.Redirect)))
 			answer := func(text string) (upstream.Proof, error) {
-				return b.Validate(t.Context(), upstream.Answer{Now: now, State: []byte(`{"id":"q1"}`), Form: url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString([]byte(text))}}})
+				return b.Validate(t.Context(), upstream.Answer{Now: now, State: step.State, Form: samlPosted(text, step.Handle)})
 			}
 			proof, err := answer(signed)
 			if err != nil || proof.Claims["name_id"] != "ann & bob" || len(proof.AMR) != 1 || proof.AMR[0] != "mfa" {
@@ -95,6 +100,24 @@ func TestSignaturesOfXMLSec1AreTaken(t *testing.T) {
 			}
 		})
 	}
+}
+
+func samlPosted(text, relayState string) url.Values {
+	return url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString([]byte(text))}, "RelayState": {relayState}}
+}
+
+// samlRequestID is the ID of the AuthnRequest in a URL.
+func samlRequestID(t *testing.T, in string) string {
+	t.Helper()
+	u, err := url.Parse(in)
+	must(t, err)
+	raw, err := base64.StdEncoding.DecodeString(u.Query().Get("SAMLRequest"))
+	must(t, err)
+	var request struct {
+		ID string `xml:"ID,attr"`
+	}
+	must(t, xml.NewDecoder(flate.NewReader(bytes.NewReader(raw))).Decode(&request))
+	return request.ID
 }
 
 // samlDeclared is the backend of a provider whose metadata, with this key, is declared.
