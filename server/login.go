@@ -132,6 +132,7 @@ func (s *Server) login(r *request) (answer, error) {
 // proven goes on with who has proven a first factor: to next with a session, or to the
 // question for the second one if they have it.
 func (s *Server) proven(r *request, in sessions.SignIn, next string) (answer, error) {
+	in = r.markElsewhere(in)
 	if in.User.SecondFactor {
 		return s.askSecondFactor(r, in, next)
 	}

@@ -68,8 +68,8 @@ func (o *Organization) describeGroups(b *strings.Builder) {
 
 // describe writes only what is not as it is for everybody.
 func (l *LoginRules) describe(b *strings.Builder) {
-	b.WriteString(mark(l.EnforceSSO, "  passwords kept here do not count\n"))
-	describeList(b, "  passwords kept here count, with a second factor, for", l.BreakGlass)
+	b.WriteString(mark(l.EnforceSSO, "  local sign-ins do not count\n"))
+	describeList(b, "  local sign-ins count, with a second factor, for", l.BreakGlass)
 	if l.SSOMaxAge != SSOMaxAgeDefault {
 		fmt.Fprintf(b, "  sign-in elsewhere counts for %v\n", l.SSOMaxAge)
 	}

@@ -24,8 +24,11 @@ type rows struct {
 	grant   *store.Grant
 	user    *store.User
 	revoked bool
+	told    time.Time     // of the second factor
+	used    time.Time     // the session, last
+	idle    time.Duration // at the longest
 
-	grantFault, userFault, revokedFault error
+	grantFault, userFault, revokedFault, toldFault, useFault error
 }
 
 func (r *rows) Grant(context.Context, [16]byte) (store.Grant, error) {
@@ -46,6 +49,14 @@ func (r *rows) User(context.Context, string) (store.User, error) {
 		return store.User{}, store.ErrNotFound
 	}
 	return *r.user, nil
+}
+
+func (r *rows) ToldOfSecondFactor(context.Context, string, string) (time.Time, error) {
+	return r.told, r.toldFault
+}
+
+func (r *rows) SessionUse(context.Context, string) (time.Time, time.Duration, error) {
+	return r.used, r.idle, r.useFault
 }
 
 func (r *rows) Revoked(context.Context, [12]byte) (bool, error) { return r.revoked, r.revokedFault }

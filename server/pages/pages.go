@@ -105,6 +105,7 @@ type MessagePage struct {
 	What      string // what happened
 	Do        string // what to do now; empty: nothing
 	Link      Link
+	Other     Link   // besides Link
 	RequestID string // for the administrator; empty: not shown
 }
 

@@ -36,6 +36,8 @@ func Run(t *testing.T, open Open) {
 		{"EndingASessionRevokesItsGrantsOnly", endingSessionRevokes},
 		{"SessionsOfAPersonAreListedAndEnded", sessionsOfAPerson},
 		{"ASessionRemembersEachWayItWasProven", signInsOfASession},
+		{"ASessionRemembersHowLongItWasUnused", sessionIdleness},
+		{"SomebodyIsToldOfTheSecondFactorOnce", toldOnce},
 		{"IdentitiesOfTwoProvidersAreTwoPeople", identitiesAreApart},
 		{"AnIdentityKeepsWhatItsProviderSaysNow", identityIsUpdated},
 		{"AnIdentityThatIsTakenAwayEndsWhatItOpened", unlinkedIdentityEndsWhatItOpened},
