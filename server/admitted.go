@@ -99,7 +99,7 @@ func (s *Server) admittedDevice(r *request, session *sessions.Session, asked *de
 func (s *Server) missing(r *request, session *sessions.Session, o *model.Organization, c decide.Counted, back string) (page, error) {
 	name := cmp.Or(o.DisplayName, o.Slug)
 	again := pages.Link{Text: "Sign in again", Path: loginPath + "?" + url.Values{"next": {back}, againParameter: {"1"}}.Encode()}
-	m := pages.MessagePage{Viewer: s.viewer(session), Kind: pages.Bad, Link: again}
+	m := pages.MessagePage{Brand: brandOf(o), Viewer: s.viewer(session), Kind: pages.Bad, Link: again}
 	switch {
 	case c.Tell:
 		return s.tell(r, session, o, c, back)
@@ -110,6 +110,7 @@ func (s *Server) missing(r *request, session *sessions.Session, o *model.Organiz
 		m.Do = "Add an authenticator app, then open the application again."
 		m.Link = pages.Link{Text: "Add a second factor", Path: newFactorPath}
 	case c.Reason == decide.ProviderDoesNotCount: // nothing that they have is of there: they do not learn where it is
+		m.Brand = pages.Brand{}
 		m.Title, m.What = "Sign in another way", "The organization that this belongs to does not accept the way you are signed in."
 		m.Do, m.Link.Text = "Ask its administrator how to sign in.", "Sign in another way"
 	case c.Reason == decide.LocalDoesNotCount:
@@ -146,7 +147,7 @@ func (s *Server) tell(r *request, session *sessions.Session, o *model.Organizati
 	}
 	name, until := cmp.Or(o.DisplayName, o.Slug), c.Until.UTC().Format("2 January 2006, 15:04 UTC")
 	return page{html: pages.Message(pages.MessagePage{
-		Viewer: s.viewer(session), Kind: pages.Neutral, Title: "Add a second factor",
+		Brand: brandOf(o), Viewer: s.viewer(session), Kind: pages.Neutral, Title: "Add a second factor",
 		What: name + " asks everybody for a second factor, and you have none.",
 		Do:   "You can go on without one until " + until + ".",
 		Link: pages.Link{Text: "Add a second factor", Path: newFactorPath}, Other: pages.Link{Text: "Not now", Path: back},

@@ -94,6 +94,7 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
 	p.Provider, p.Token = provider.DisplayName, form.Token(loginForm)
 	answer := page{status: status}
 	if req := s.waiting(r, p.Next); req != nil {
+		p.Brand = brandFor(req)
 		p.Application, answer.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
 		if p.Problem == "" && p.Email == "" {
 			p.Email = atMost(req.Query.Get("login_hint"), longestAddress)

@@ -171,6 +171,7 @@ func (s *Server) codePage(session *sessions.Session, status int, typed, problem 
 
 func (s *Server) devicePage(r *request, session *sessions.Session, d *deviceRequest) answer {
 	p := pages.DevicePage{
+		Brand:  brandOf(d.org),
 		Viewer: *s.viewer(session), Code: d.code.String(), Application: d.application(), Organization: d.organization(),
 		IP: d.row.IP, Asked: d.row.CreatedAt, Now: r.now, Obstacle: d.obstacle,
 		Token: s.sessions.Form(session).Token(decisionForm, string(d.code.Hash(s.Keyring)), session.UserID),

@@ -130,7 +130,7 @@ func TestEveryFieldOfTheModelIsCompared(t *testing.T) {
 // The snapshot itself (Adopted is in the IDs of what is served): whoever adds a field there has to say here that it is compared.
 func TestTheFieldsOfASnapshotAreKnown(t *testing.T) {
 	// Unread is of a cluster that is followed, and nothing that is declared.
-	known := []string{"Digest", "Providers", "Objects", "Adopted", "Unread", "bySlug", "byID", "abroad", "origins"}
+	known := []string{"Digest", "Providers", "Objects", "Adopted", "Unread", "bySlug", "byID", "abroad", "brandings", "origins"}
 	for i := range reflect.TypeFor[model.Snapshot]().NumField() {
 		if f := reflect.TypeFor[model.Snapshot]().Field(i); !slices.Contains(known, f.Name) {
 			t.Errorf("nobody compares %s of a Snapshot", f.Name)
