@@ -22,7 +22,7 @@ import (
 // Bounds of a mapping, and of what comes out of it.
 const (
 	SourceMost = 4096    // bytes of one expression
-	CostMost   = 100_000 // units of CEL that one expression may cost
+	CostMost   = 100_000 // units of CEL that all expressions together may cost
 
 	SubjectMost = 255 // bytes
 	EmailMost   = 254
