@@ -126,7 +126,7 @@ func TestStatusIsFactsAndConditionsTogether(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		default:
-			conditions = r.ProviderStatus(published, noon).Conditions
+			conditions = r.ProviderStatus(published, compile.Probe{}, noon).Conditions
 		}
 		if len(conditions) != 4 || conditions[3].Status != metav1.ConditionTrue {
 			t.Errorf("%v: %+v", r.Object, conditions)
