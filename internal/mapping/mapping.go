@@ -89,7 +89,7 @@ func New(s Source) (*Mapping, []Problem) {
 			}
 			continue
 		}
-		program, wrong := build(*f.text, results[f.name])
+		program, wrong := program(f.name, *f.text)
 		if wrong != "" {
 			problems = append(problems, Problem{f.name, wrong})
 			continue

@@ -13,7 +13,7 @@ import (
 
 // The sentences of an Error.
 const (
-	whyFails     = "its expression fails on these claims: one that it names is missing or of another type, or it costs too much; write claims.?x for one that may be missing"
+	whyFails     = "fails on these claims: one that it names is missing or of another type, or it costs too much; write claims.?x for one that may be missing"
 	whyText      = "is not a text"
 	whyTruth     = "is not true or false"
 	whyList      = "is not a list of texts"
