@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,7 +94,7 @@ func toFresh(path string) answer {
 // away.
 func isFresh(r *request, session *sessions.Session) bool {
 	in, ok := r.managing(session)
-	return ok && r.now.Sub(in.AuthTime) < freshFor && (provenHere(in.AMR) || !session.User.SecondFactor)
+	return ok && r.now.Sub(in.AuthTime) < freshFor && (slices.Contains(in.AMR, oauth.AMRMulti) || !session.User.SecondFactor)
 }
 
 // act is the event of what somebody does to their own account.

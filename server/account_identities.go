@@ -39,7 +39,7 @@ func (r *request) connectables(session *sessions.Session) (all []*model.Provider
 	add(r.offered(nil))
 	var theirs []*model.Organization
 	for o := range r.Organizations() {
-		if !o.Suspended && len(o.RolesOf(session.User.Person(), r.now)) > 0 {
+		if !o.Suspended && len(o.RolesOf(r.Person(&session.User), r.now)) > 0 {
 			theirs = append(theirs, o)
 		}
 	}

@@ -28,6 +28,7 @@ type invited struct {
 	org     *model.Organization
 	link    string
 	session *sessions.Session // nil: nobody is signed in
+	counts  bool              // the session does, in the organization
 	form    sessions.Form
 	cookie  *http.Cookie
 }
@@ -58,6 +59,9 @@ func (s *Server) invitation(r *request, link string) (*invited, error) {
 	}
 	if i.session != nil {
 		i.form = s.sessions.Form(i.session)
+		if i.counts, err = s.countsThere(r, i.session, i.org); err != nil {
+			return nil, err
+		}
 	} else {
 		i.form, i.cookie = s.sessions.VisitorForm(r.Request)
 	}
@@ -81,7 +85,7 @@ func (s *Server) invitationPage(r *request, i *invited, status int, p pages.Invi
 	p.Until, p.Link, p.Token = i.ExpiresAt, i.link, i.form.Token(invitationForm, i.link)
 	p.SignIn = toLoginFor(i.org.Slug, invitationURL(i.link))
 	if i.session != nil {
-		p.Viewer, p.Elsewhere = s.viewer(i.session), !r.counts(i.session, i.org)
+		p.Viewer, p.Elsewhere = s.viewer(i.session), !i.counts
 		p.SignIn += "&" + againParameter + "=1"
 	} else if local := r.offersPassword(i.org); local != nil && local.Local.Registers(true) {
 		p.Register, p.Least = true, s.policy(r.Snapshot, local).Least()
@@ -112,7 +116,7 @@ func (s *Server) answerInvitation(r *request) (answer, error) {
 	switch act := r.form.Get("act"); {
 	case act == "decline":
 		return s.declineInvitation(r, i)
-	case act == "accept" && i.session != nil && r.counts(i.session, i.org):
+	case act == "accept" && i.session != nil && i.counts:
 		return s.acceptInvitation(r, i)
 	case act == "register" && i.session == nil:
 		return s.registerInvited(r, i)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -59,8 +58,16 @@ func (s *Server) showLogin(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if session != nil && !query.Has(againParameter) && (o == nil || r.counts(session, o)) {
-		return redirect{to: next}, nil
+	if session != nil && !query.Has(againParameter) {
+		counts := o == nil
+		if o != nil {
+			if counts, err = s.countsThere(r, session, o); err != nil {
+				return nil, err
+			}
+		}
+		if counts {
+			return redirect{to: next}, nil
+		}
 	}
 	p := pages.LoginPage{Next: next, Discover: true, Again: query.Has(againParameter)}
 	return s.loginPage(r, http.StatusOK, p, o), nil
@@ -104,6 +111,7 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage, o *model.O
 	}
 	answer := page{status: status}
 	if req := s.waiting(r, p.Next); req != nil {
+		p.Brand = brandFor(req)
 		p.Application = cmp.Or(req.Application.DisplayName, req.Application.ClientID)
 		answer.leadsTo = append(answer.leadsTo, req.Target())
 		if p.Problem == "" && p.Email == "" {
@@ -167,7 +175,8 @@ func (s *Server) login(r *request) (answer, error) {
 // proven goes on with who has proven a first factor: to next with a session, or to the
 // question for the second one if they have it.
 func (s *Server) proven(r *request, in sessions.SignIn, next string) (answer, error) {
-	if in.User.SecondFactor && !slices.Contains(in.AMR, oauth.AMRMulti) {
+	in = r.markElsewhere(in)
+	if in.User.SecondFactor {
 		return s.askSecondFactor(r, in, next)
 	}
 	cookie, err := s.begin(r, in)

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
-	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -60,15 +59,4 @@ func (s *Server) managedElsewhere(session *sessions.Session) answer {
 		Do:   "To see and change your account, sign in another way.",
 		Link: pages.Link{Text: "Sign in another way", Path: loginPath + "?" + url.Values{"next": {accountPath}, againParameter: {"1"}}.Encode()},
 	})}
-}
-
-// provenHere reports whether a second factor was proven to us: what a provider says of its
-// own stands alone.
-func provenHere(amr []string) bool { return len(amr) > 1 && slices.Contains(amr, oauth.AMRMulti) }
-
-// acceptsSecond reports whether a second factor that was proven elsewhere counts in the
-// organization that somebody signs in for.
-func (s *Server) acceptsSecond(r *request, slug string) bool {
-	o := r.OrganizationBySlug(slug)
-	return o != nil && o.Login.SecondFactor.ProviderAMR
 }

@@ -102,6 +102,7 @@ func (s *Server) pageRoutes() []route {
 		{path: "/register/finish", get: s.showFinish, post: s.finish, audience: forPeople},
 		{path: "/forgot", get: s.showForgot, post: s.forgot, audience: forPeople},
 		{path: "/static/{file}", get: static, audience: forPeople},
+		{path: "/branding/{file}", get: branding, audience: forPeople},
 	}
 }
 

@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/mapping"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
-	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -46,7 +44,7 @@ func (s *Server) arrive(r *request, p *model.Provider, b upstream.Backend, a *at
 	}
 	came := arrival{
 		Provider: p.UID, Handle: a.Handle, Name: profile.Name, Email: profile.Email,
-		AuthTime: proof.AuthTime, AMR: elsewhereAMR(profile.AMR), At: r.now,
+		AuthTime: proof.AuthTime, AMR: profile.AMR, At: r.now,
 	}
 	if a.Intent == toConnect {
 		who.Groups = nil // they come with the next sign-in: this has to fit into an address
@@ -72,15 +70,6 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// elsewhereAMR is what is kept of how somebody proved it elsewhere: that it was by more than
-// one factor. Whatever else stands in amr was proven here.
-func elsewhereAMR(amr []string) []string {
-	if slices.Contains(amr, oauth.AMRMulti) {
-		return []string{oauth.AMRMulti}
-	}
-	return nil
 }
 
 // passOn sends the browser to our own page, where it shows its cookies.
@@ -144,9 +133,6 @@ func (s *Server) takeIn(r *request, p *model.Provider, a *attempt, came arrival)
 		return nil, fmt.Errorf("find who signs in: %w", err)
 	}
 	in := sessions.SignIn{User: u, ProviderUID: p.UID, AMR: came.AMR, At: authTime(came)}
-	if u.SecondFactor && !s.acceptsSecond(r, a.Organization) {
-		in.AMR = nil // theirs is asked for
-	}
 	return s.proven(r, in, a.Next)
 }
 

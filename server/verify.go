@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
@@ -31,6 +32,7 @@ type deviceRequest struct {
 	code tokens.UserCode
 	row  store.DeviceCode
 	approval
+	counted decide.Counted // which sign-in of the session counts there
 }
 
 // showVerification asks for the code, or, with a code, for the decision. The code in the
@@ -65,8 +67,8 @@ func (s *Server) showVerification(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !r.counts(session, asked.org) {
-		return toCount(asked.org, typed), nil
+	if next, err := s.admittedDevice(r, session, asked); next != nil || err != nil {
+		return next, err
 	}
 	return s.devicePage(r, session, asked), nil
 }
@@ -112,10 +114,10 @@ func (s *Server) verify(r *request) (answer, error) {
 		return nil, staleForm()
 	}
 	asked, err := s.findDeviceRequest(r, session, typed)
-	if err == nil && !r.counts(session, asked.org) {
-		return toCount(asked.org, typed), nil
-	}
 	if err == nil {
+		if next, err := s.admittedDevice(r, session, asked); next != nil || err != nil {
+			return next, err
+		}
 		err = s.decide(r, session, asked, decision)
 	}
 	switch {
@@ -141,14 +143,10 @@ func (s *Server) decide(r *request, session *sessions.Session, asked *deviceRequ
 	if asked.obstacle != "" {
 		return &refusal{words: oauth.Refuse(oauth.AccessDenied, "there is nothing to approve"), status: http.StatusForbidden}
 	}
-	in, ok := r.signInFor(session, asked.org)
-	if !ok {
-		return store.ErrConflict
-	}
-	ev.Action = "device.approved"
+	ev.Action, ev.Reason = "device.approved", inAnEmergency(asked.counted)
 	return s.Store.ApproveDeviceCode(r.Context(), asked.row.Hash, r.now, store.Approval{
-		UserID: session.UserID, ProviderUID: in.ProviderUID, AuthTime: in.AuthTime,
-		AMR: in.AMR, Granted: asked.granted, SessionID: session.ID,
+		UserID: session.UserID, ProviderUID: asked.counted.SignIn.ProviderUID, AuthTime: asked.counted.SignIn.AuthTime,
+		AMR: asked.counted.SignIn.AMR, Granted: asked.granted, SessionID: session.ID,
 	}, ev)
 }
 
@@ -172,7 +170,7 @@ func (s *Server) findDeviceRequest(r *request, session *sessions.Session, typed 
 		!r.Alive(app.UID, row.CreatedAt) || !r.Alive(org.ID, row.CreatedAt) {
 		return nil, store.ErrNotFound
 	}
-	return &deviceRequest{code, row, r.judge(session, org, app, oauth.NewScopeSet(row.Scopes...))}, nil
+	return &deviceRequest{code: code, row: row, approval: r.judge(session, org, app, oauth.NewScopeSet(row.Scopes...))}, nil
 }
 
 func (s *Server) codePage(session *sessions.Session, status int, typed, problem string) answer {
@@ -183,6 +181,7 @@ func (s *Server) codePage(session *sessions.Session, status int, typed, problem 
 
 func (s *Server) devicePage(r *request, session *sessions.Session, d *deviceRequest) answer {
 	p := pages.DevicePage{
+		Brand:  brandOf(d.org),
 		Viewer: *s.viewer(session), Code: d.code.String(), Application: d.application(), Organization: d.organization(),
 		IP: d.row.IP, Asked: d.row.CreatedAt, Now: r.now, Obstacle: d.obstacle,
 		Token: s.sessions.Form(session).Token(decisionForm, string(d.code.Hash(s.Keyring)), session.UserID),

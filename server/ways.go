@@ -23,14 +23,16 @@ import (
 const organizationParameter = "organization"
 
 // offered are the providers that one may sign in with for an organization, in its order; for
-// none, those of the installation. What an organization declares is offered nowhere else.
+// none, those of the installation. What an organization declares is offered nowhere else, and
+// a password not where only sign-ins elsewhere count: who may use theirs in an emergency
+// signs in to the installation.
 func (r *request) offered(o *model.Organization) []*model.Provider {
 	all := r.Providers
 	if o != nil {
 		all = o.Providers
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(p *model.Provider) bool {
-		return p.Suspended || o == nil && p.OrganizationID != ""
+		return p.Suspended || o == nil && p.OrganizationID != "" || o != nil && o.Login.EnforceSSO && p.Local != nil
 	})
 }
 
@@ -89,21 +91,10 @@ func (s *Server) placeOfDevice(r *request, next string) (*model.Organization, er
 	return o, nil
 }
 
-// signInFor is the last sign-in of a session that counts for an organization: one by a
-// provider of it that was not gone since.
-func (r *request) signInFor(session *sessions.Session, o *model.Organization) (store.SignIn, bool) {
-	for _, in := range session.SignIns() {
-		if o.Counts(in.ProviderUID) && r.Alive(in.ProviderUID, in.AuthTime) {
-			return in, true
-		}
-	}
-	return store.SignIn{}, false
-}
-
-// counts reports whether the session counts for an organization.
-func (r *request) counts(session *sessions.Session, o *model.Organization) bool {
-	_, ok := r.signInFor(session, o)
-	return ok
+// countsThere reports whether a sign-in of the session counts for an organization now.
+func (s *Server) countsThere(r *request, session *sessions.Session, o *model.Organization) (bool, error) {
+	c, err := s.counts(r, session, o)
+	return err == nil && c.Reason == "", err
 }
 
 // addWays draws the providers besides the password, in their order.

@@ -64,8 +64,8 @@ const (
 
 // SessionLimits bound how long a session counts for an Organization.
 type SessionLimits struct {
-	// A session that nobody used for this long no longer counts, from 1m to 24h.
-	// Default: 24h.
+	// A session that nobody used for this long no longer counts, from 5m to 24h.
+	// Use is noted by the minute. Default: 24h.
 	// +optional
 	IdleTimeout Duration `json:"idleTimeout,omitempty"`
 	// A sign-in counts for this long, however much it is used, from 1m to 720h.

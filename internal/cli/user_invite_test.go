@@ -31,7 +31,7 @@ func TestAnOperatorInvitesListsAndRevokes(t *testing.T) {
 		"an organization that never was": {"bob@acme.com", "--organization", "acme/none", "--issuer", "https://id.example"},
 		"no address":                     {"bob", "--organization", "acme/works", "--issuer", "https://id.example"},
 	} {
-		if code, out := invite(args...); code != exitError {
+		if code, out := invite(args...); code != exitFindings {
 			t.Errorf("%s: exit code %d\n%s", what, code, out)
 		}
 	}
@@ -54,7 +54,7 @@ func TestAnOperatorInvitesListsAndRevokes(t *testing.T) {
 	if code, out := gatehouse(t, dir, "user", "invitations", "--revoke", all[0].ID); code != exitOK || !strings.Contains(out, "revoked") {
 		t.Errorf("revoke: %d\n%s", code, out)
 	}
-	if code, out := gatehouse(t, dir, "user", "invitations", "--revoke", all[0].ID); code != exitError {
+	if code, out := gatehouse(t, dir, "user", "invitations", "--revoke", all[0].ID); code != exitFindings {
 		t.Errorf("revoked twice: %d\n%s", code, out)
 	}
 }
@@ -82,10 +82,10 @@ func TestAnOperatorListsAndDisconnectsIdentities(t *testing.T) {
 	if code, _ := gatehouse(t, dir, "user", "identities", ann.Email, "--unlink", "works"); code != exitUsage {
 		t.Errorf("without a subject: %d", code)
 	}
-	if code, out := gatehouse(t, dir, "user", "identities", "usr_eve", "--unlink", "works", "--subject", "47\x1b[2J11"); code != exitError || !strings.Contains(out, "only way") {
+	if code, out := gatehouse(t, dir, "user", "identities", "usr_eve", "--unlink", "works", "--subject", "47\x1b[2J11"); code != exitFindings || !strings.Contains(out, "only way") {
 		t.Errorf("the only way in: %d\n%s", code, out)
 	}
-	if code, out := gatehouse(t, dir, "user", "identities", ann.Email, "--unlink", "works", "--subject", "4711"); code != exitError {
+	if code, out := gatehouse(t, dir, "user", "identities", ann.Email, "--unlink", "works", "--subject", "4711"); code != exitFindings {
 		t.Errorf("somebody else's: %d\n%s", code, out)
 	}
 	if code, out := gatehouse(t, dir, "user", "identities", ann.Email, "--unlink", "works", "--subject", "4712"); code != exitOK || !strings.Contains(out, "disconnected from "+ann.Email) {

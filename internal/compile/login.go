@@ -33,7 +33,7 @@ func loginRules(l *v1alpha1.Login, r *Report) model.LoginRules {
 		SSOMaxAge:    length(l.SSOMaxAge, "spec.login.ssoMaxAge", bounds{least: time.Minute, most: year}, model.SSOMaxAgeDefault, r),
 		SecondFactor: secondFactorRule(l.SecondFactor, r),
 		Session: model.SessionLimits{
-			Idle:     length(session.IdleTimeout, "spec.login.session.idleTimeout", bounds{least: time.Minute, most: sessionIdleMost}, sessionIdleMost, r),
+			Idle:     length(session.IdleTimeout, "spec.login.session.idleTimeout", bounds{least: 5 * time.Minute, most: sessionIdleMost}, sessionIdleMost, r),
 			Absolute: length(session.AbsoluteLifetime, "spec.login.session.absoluteLifetime", bounds{least: time.Minute, most: sessionAbsoluteMost}, sessionAbsoluteMost, r),
 		},
 		BreakGlass: breakGlass(l.BreakGlass, r),

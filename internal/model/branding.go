@@ -30,11 +30,27 @@ func NewBranding(color, support string, logo []byte) Branding {
 		b.LogoPath = BrandingPath + named(logo) + ".png"
 	}
 	if color != "" {
-		b.Style = []byte(":root { --brand: " + color + "; --on-brand: " + textOn(color) + "; }\n")
+		b.Style = []byte(":root { --brand: " + color + "; --on-brand: " + textOn(color) + "; --brand-edge: var(--field); }\n")
 		b.StylePath = BrandingPath + named(b.Style) + ".css"
 	}
 	return b
 }
+
+// indexBranding notes what is served of a branding.
+func (s *Snapshot) indexBranding(o *Organization) {
+	if s.brandings == nil && (o.Branding.LogoPath != "" || o.Branding.StylePath != "") {
+		s.brandings = map[string][]byte{}
+	}
+	if b := &o.Branding; b.LogoPath != "" {
+		s.brandings[b.LogoPath] = b.Logo
+	}
+	if b := &o.Branding; b.StylePath != "" {
+		s.brandings[b.StylePath] = b.Style
+	}
+}
+
+// Branding returns what is served at a path; nil: nothing.
+func (s *Snapshot) Branding(path string) []byte { return s.brandings[path] }
 
 func named(content []byte) string {
 	sum := sha256.Sum256(content)

@@ -68,8 +68,8 @@ func (o *Organization) describeGroups(b *strings.Builder) {
 
 // describe writes only what is not as it is for everybody.
 func (l *LoginRules) describe(b *strings.Builder) {
-	b.WriteString(mark(l.EnforceSSO, "  passwords kept here do not count\n"))
-	describeList(b, "  passwords kept here count, with a second factor, for", l.BreakGlass)
+	b.WriteString(mark(l.EnforceSSO, "  local sign-ins do not count\n"))
+	describeList(b, "  local sign-ins count, with a second factor, for", l.BreakGlass)
 	if l.SSOMaxAge != SSOMaxAgeDefault {
 		fmt.Fprintf(b, "  sign-in elsewhere counts for %v\n", l.SSOMaxAge)
 	}
@@ -95,15 +95,6 @@ func (br *Branding) describe(b *strings.Builder) {
 			fmt.Fprintf(b, "  %s %q\n", part.what, part.value)
 		}
 	}
-}
-
-// Describe writes what is served of the provider on one line.
-func (p *Provider) Describe() string {
-	text := fmt.Sprintf("%s/%s %s %q", p.Namespace, p.Name, p.Type, p.DisplayName)
-	if p.Local != nil {
-		text += fmt.Sprintf(" at least %d characters%s", p.Local.MinLength, mark(p.Local.CheckCommon, ", not a common one"))
-	}
-	return text
 }
 
 func (a *Application) describe(b *strings.Builder) {

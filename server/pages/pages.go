@@ -23,8 +23,32 @@ type Viewer struct {
 	SignOut     string // token of the sign-out form
 }
 
+// Brand is the organization that a page is for, as it wants to be seen there. The zero value
+// is nobody's.
+type Brand struct {
+	Name       string // empty: that of every page
+	LogoPath   string // of ours; empty: none
+	StylePath  string // of ours; empty: none
+	SupportURL string // where people get help; empty: none
+}
+
+// heading is what the top of a page shows.
+type heading struct {
+	Title string
+	Brand Brand
+}
+
+func titled(title string, brand ...Brand) heading {
+	h := heading{Title: title}
+	if len(brand) > 0 {
+		h.Brand = brand[0]
+	}
+	return h
+}
+
 // ConsentPage asks whether an application may act for the person (ASVS 10.7.2).
 type ConsentPage struct {
+	Brand        Brand
 	Viewer       Viewer
 	Application  string
 	Organization string
@@ -73,6 +97,7 @@ type CodePage struct {
 
 // DevicePage asks for a decision about one device.
 type DevicePage struct {
+	Brand        Brand
 	Viewer       Viewer
 	Code         string // XXXX-XXXX
 	Application  string
@@ -89,12 +114,14 @@ type DevicePage struct {
 
 // MessagePage tells how something ended, or what went wrong.
 type MessagePage struct {
+	Brand     Brand
 	Viewer    *Viewer // nil: nobody is known to be signed in
 	Kind      Kind
 	Title     string
 	What      string // what happened
 	Do        string // what to do now; empty: nothing
 	Link      Link
+	Other     Link   // besides Link
 	RequestID string // for the administrator; empty: not shown
 }
 
@@ -139,8 +166,9 @@ func SignOut(p SignOutPage) template.HTML { return render("signout", p) }
 var sources embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"asset": Asset,
-	"ago":   ago,
+	"asset":  Asset,
+	"ago":    ago,
+	"titled": titled,
 }).ParseFS(sources, "html/*.html"))
 
 // render panics if a template does not fit its data: every page is drawn in a test.

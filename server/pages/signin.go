@@ -7,6 +7,7 @@ import (
 
 // LoginPage asks how somebody signs in.
 type LoginPage struct {
+	Brand        Brand
 	Provider     string // what the way to sign in with a password is called
 	Application  string // that asks for it; empty: nobody came from one
 	Organization string // its name, where the sign-in is for one; empty: for the installation

@@ -39,6 +39,8 @@ func Run(t *testing.T, open Open) {
 		{"AReaderOfEventsGoesOnWhereItWas", readerGoesOn},
 		{"OldEventsGoAndThoseUnreadStayAWhile", oldEventsGo},
 		{"ASessionRemembersEachWayItWasProven", signInsOfASession},
+		{"ASessionRemembersHowLongItWasUnused", sessionIdleness},
+		{"SomebodyIsToldOfTheSecondFactorOnce", toldOnce},
 		{"IdentitiesOfTwoProvidersAreTwoPeople", identitiesAreApart},
 		{"AnIdentityKeepsWhatItsProviderSaysNow", identityIsUpdated},
 		{"AnIdentityThatIsTakenAwayEndsWhatItOpened", unlinkedIdentityEndsWhatItOpened},
