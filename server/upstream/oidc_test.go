@@ -286,6 +286,10 @@ func TestRecheckAsksByTheRefreshToken(t *testing.T) {
 		"userinfo of somebody else": func(e *upstreamtest.Edits) {
 			e.UserInfo = func(c map[string]any) { c["sub"] = "4712" }
 		},
+		"all of it of somebody else": func(e *upstreamtest.Edits) {
+			e.UserInfo = func(c map[string]any) { c["sub"] = "4712" }
+			e.Claims = func(c map[string]any) { c["sub"] = "4712" }
+		},
 		"no key that is known": func(e *upstreamtest.Edits) { e.Header = map[string]any{"kid": "k2"} },
 	} {
 		h.Edit(func(e *upstreamtest.Edits) { *e = upstreamtest.Edits{} })
