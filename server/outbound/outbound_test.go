@@ -416,3 +416,34 @@ func TestWhatSpeaksNoHTTPIsDialledByTheSameRules(t *testing.T) {
 		}
 	}
 }
+
+func TestAtAFullGateNobodyWaits(t *testing.T) {
+	here, on := make(chan struct{}), make(chan struct{})
+	s := newHouse(t, func(http.ResponseWriter, *http.Request) {
+		here <- struct{}{}
+		<-on
+	})
+	gate := make(Gate, 2)
+	one, two := s.client("127.0.0.0/8").Within(gate), s.client("127.0.0.0/8").Within(gate)
+	done := make(chan error)
+	for _, c := range []*Client{one, two} {
+		go func() {
+			_, err := c.Get(t.Context(), s.URL)
+			done <- err
+		}()
+		<-here
+	}
+	if _, err := one.Get(t.Context(), s.URL); !errors.Is(err, ErrBusy) {
+		t.Errorf("%v", err)
+	}
+	close(on)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	go func() { <-here }()
+	if _, err := two.Get(t.Context(), s.URL); err != nil {
+		t.Errorf("with places at the gate: %v", err)
+	}
+}

@@ -508,7 +508,9 @@ func TestATokenEndpointOutOfOrderProvesNothing(t *testing.T) {
 			w.WriteHeader(503)
 			_, _ = w.Write([]byte(`{"error":"temporarily_unavailable"}`))
 		}, upstream.ErrUnavailable},
-		"429":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, upstreamtest.Inner, http.StatusTooManyRequests) }, upstream.ErrUnavailable},
+		"429": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, upstreamtest.Inner, http.StatusTooManyRequests)
+		}, upstream.ErrUnavailable},
 		"an array": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`[]`)) }, upstream.ErrRefused},
 		"deep":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(`{"a":`), 50_000)) }, upstream.ErrRefused},
 		"no token": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"token_type":"Bearer"}`)) }, upstream.ErrRefused},
