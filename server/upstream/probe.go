@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -175,6 +176,8 @@ func reason(err error) (word, message string) {
 		return ReasonUnreachable, "its name has no address"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return ReasonUnreachable, "it does not answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return ReasonUnreachable, "it ends the connection before it answers"
 	case errors.As(err, &network):
 		return ReasonUnreachable, "it takes no connection"
 	case errors.Is(err, outbound.ErrTooLarge):
