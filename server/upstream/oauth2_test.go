@@ -63,7 +63,7 @@ func TestAServerThatKnowsTheSecretOnlyInTheFormIsGivenItSo(t *testing.T) {
 func TestAUserInfoThatIsNoObjectIsRefused(t *testing.T) {
 	for _, body := range []string{`[]`, `"4711"`, `{"id":1,"id":2}`, `{"id":1} {"id":2}`, `{"id":1e999}`, ``, upstreamtest.Inner} {
 		h := newForge(t)
-		p := h.IdP.OAuth2("forge")
+		p := h.OAuth2("forge")
 		p.OAuth2.UserInfoURL = h.URL + "/api/v3/raw"
 		h.Edit(func(e *upstreamtest.Edits) {
 			e.GitHub = func(string, string) (any, int) { return upstreamtest.Raw(body), http.StatusOK }
@@ -248,7 +248,7 @@ func TestProvidersWithoutSettingsAreLookedFor(t *testing.T) {
 		if err := prober.Probe(t.Context(), upstreamtest.Now); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		h.IdP.Close()
+		h.Close()
 		if err := prober.Probe(t.Context(), upstreamtest.Now); err == nil {
 			t.Errorf("%s: reached", name)
 		}
@@ -258,5 +258,29 @@ func TestProvidersWithoutSettingsAreLookedFor(t *testing.T) {
 func TestWithoutATypeThereIsNoBackend(t *testing.T) {
 	if b, err := upstream.New(&model.Provider{UID: "x"}, upstreamtest.Env()); err == nil {
 		t.Errorf("%v", b)
+	}
+}
+
+// One client at one server may be two providers here: a sign-in that began at one is none
+// at the other (ASVS 10.2.2).
+func TestASignInThatBeganAtAnotherProviderIsRefused(t *testing.T) {
+	idp := upstreamtest.NewIdP(t)
+	for name, kind := range map[string]func(uid string) *model.Provider{
+		"OIDC": idp.OIDC, "OAuth2": idp.OAuth2, "GitHub": func(uid string) *model.Provider { return idp.GitHub(uid) },
+	} {
+		a, b := backendOf(t, kind("a")), backendOf(t, kind("b"))
+		step, err := a.Authenticate(t.Context(), upstream.Attempt{Now: upstreamtest.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := upstream.Answer{Now: upstreamtest.Now, State: step.State, Form: idp.SignIn(t, step)}
+		before := idp.Asked("/token") + idp.Asked("/login/oauth/access_token")
+		_, err = b.Validate(t.Context(), answer)
+		if after := idp.Asked("/token") + idp.Asked("/login/oauth/access_token"); !errors.Is(err, upstream.ErrRefused) || !strings.Contains(err.Error(), "another provider") || after != before {
+			t.Errorf("%s: %v; the code was sent %d times", name, err, after-before)
+		}
+		if _, err := a.Validate(t.Context(), answer); err != nil {
+			t.Errorf("%s: where it began: %v", name, err)
+		}
 	}
 }
