@@ -33,10 +33,18 @@ type installation struct {
 	store *store.DB
 	keys  *keyring.Keyring
 	local *model.Provider
-	srv   *server.Server
+	// elsewhere is a provider that is not kept here; nil: there is none.
+	elsewhere *model.Provider
+	srv       *server.Server
 }
 
 func install(t *testing.T) *installation {
+	t.Helper()
+	return installWith(t, func(*server.Config) {})
+}
+
+// installWith is install with another configuration.
+func installWith(t *testing.T, change func(*server.Config)) *installation {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gatehouse.db")
 	db, err := store.OpenSQLite(t.Context(), path)
@@ -65,10 +73,12 @@ func install(t *testing.T) *installation {
 		}
 	}))
 	in.url = "http://" + front.Listener.Addr().String()
-	in.srv, err = server.New(t.Context(), server.Config{
+	config := server.Config{
 		Issuer: in.url, Store: db, Keyring: keys,
 		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	change(&config)
+	in.srv, err = server.New(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
