@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,9 +108,23 @@ func serveElsewhere(t *testing.T) (in *installation, issuer string) {
 // visitor is a window that takes the certificate of the test.
 func (in *installation) visitor(t *testing.T, others ...string) *window {
 	t.Helper()
-	w := openWindow(t, in.url, others, chromedp.Flag("ignore-certificate-errors", true))
-	w.reportAtEnd()
+	w := openWindow(t, in.url, others, chromedp.Flag("ignore-certificate-errors", true),
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"))
+	t.Cleanup(func() {
+		for _, fault := range w.complaints() {
+			if !ofTheProvider(fault, others) {
+				t.Error(fault)
+			}
+		}
+	})
 	return w
+}
+
+// ofTheProvider reports whether the browser complains about the pages of the provider, which
+// are not ours: they ask for a font of elsewhere, which is not there, and have no icon.
+func ofTheProvider(fault string, others []string) bool {
+	return strings.Contains(fault, "https://fonts.googleapis.com/") || fault == "the browser has an issue: StylesheetLoadingIssue" ||
+		slices.ContainsFunc(others, func(o string) bool { return strings.Contains(fault, o+"/") })
 }
 
 // proves signs in at the provider, whose pages are its own.
