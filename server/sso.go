@@ -174,7 +174,7 @@ func (s *Server) leave(r *request, p *model.Provider, a attempt, l leaving) (ans
 	}
 	step, err := b.Authenticate(r.Context(), upstream.Attempt{Now: r.now, Hint: l.hint, Again: l.again})
 	if err != nil {
-		return s.refusedElsewhere(r, p, "", err)
+		return s.refusedElsewhere(r, p, err)
 	}
 	if step.Redirect == "" || step.Handle == "" {
 		return nil, fmt.Errorf("begin sign-in at %s/%s: it leads nowhere", p.Namespace, p.Name)
@@ -207,7 +207,7 @@ func (s *Server) askDirectory(r *request, q *ssoRequest, a attempt) (answer, err
 		again.Problem = "This name and password do not match. Check both and try again."
 		return s.providerPage(r, q, http.StatusForbidden, again), nil
 	case err != nil:
-		return s.refusedElsewhere(r, q.provider, "", err)
+		return s.refusedElsewhere(r, q.provider, err)
 	case step.Proof == nil:
 		return nil, fmt.Errorf("sign in at %s/%s: nothing was proven", q.provider.Namespace, q.provider.Name)
 	}
@@ -227,7 +227,7 @@ func (s *Server) unavailable(r *request, p *model.Provider) answer {
 
 // refusedElsewhere tells that nothing was proven. What exactly was wrong is for the log: it
 // would tell a forger how to go on.
-func (s *Server) refusedElsewhere(r *request, p *model.Provider, userID string, why error) (answer, error) {
+func (s *Server) refusedElsewhere(r *request, p *model.Provider, why error) (answer, error) {
 	ctx := context.WithoutCancel(r.Context())
 	switch {
 	case errors.Is(why, upstream.ErrUnavailable):
@@ -237,7 +237,7 @@ func (s *Server) refusedElsewhere(r *request, p *model.Provider, userID string, 
 		return nil, fmt.Errorf("sign in at %s/%s: %w", p.Namespace, p.Name, why)
 	}
 	s.Log.Warn("the answer of a provider was refused", "provider", p.Namespace+"/"+p.Name, "id", r.id, "error", why)
-	if err := s.recordRefused(ctx, r, p, userID, "answer of the provider refused"); err != nil {
+	if err := s.recordRefused(ctx, r, p, "", "answer of the provider refused"); err != nil {
 		return nil, err
 	}
 	return s.notSignedIn(r, "What "+nameOf(p)+" answered proves nothing here.",

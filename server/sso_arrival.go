@@ -28,7 +28,7 @@ func (s *Server) arrive(r *request, p *model.Provider, b upstream.Backend, a *at
 			return nil, err
 		}
 		if before {
-			return s.refusedElsewhere(r, p, "", fmt.Errorf("%w: the assertion was used before", upstream.ErrRefused))
+			return s.refusedElsewhere(r, p, fmt.Errorf("%w: the assertion was used before", upstream.ErrRefused))
 		}
 	}
 	profile, err := p.Mapping.Apply(proof.Claims)
@@ -152,7 +152,7 @@ func (s *Server) noAccount(r *request, p *model.Provider, u store.User, err erro
 		why, what = "nobody has this identity, and the provider makes no accounts", "Nobody here has an account with this identity of "+nameOf(p)+"."
 		do = "If you have an account, sign in another way and connect it on the page Ways in; else ask your administrator."
 	case errors.Is(err, upstream.ErrRefused):
-		return s.refusedElsewhere(r, p, "", err)
+		return s.refusedElsewhere(r, p, err)
 	case errors.Is(err, upstream.ErrDisabled), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
 		// It was disabled, or the identity went elsewhere, in this moment.
 	case err != nil:
@@ -192,7 +192,7 @@ func unsolicited(r *request, p *model.Provider) bool {
 func (s *Server) unsolicited(r *request, p *model.Provider, b upstream.Backend, form url.Values) (answer, error) {
 	proof, err := b.Validate(r.Context(), upstream.Answer{Now: r.now, Form: form})
 	if err != nil {
-		return s.refusedElsewhere(r, p, "", err)
+		return s.refusedElsewhere(r, p, err)
 	}
 	return s.arrive(r, p, b, &attempt{Intent: toSignIn}, proof)
 }

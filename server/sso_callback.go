@@ -76,7 +76,7 @@ func (s *Server) judgeAnswer(r *request, p *model.Provider, b upstream.Backend, 
 	}
 	proof, err := b.Validate(r.Context(), upstream.Answer{Now: r.now, State: a.State, Form: form})
 	if err != nil {
-		return s.refusedElsewhere(r, p, "", err)
+		return s.refusedElsewhere(r, p, err)
 	}
 	return s.arrive(r, p, b, a, proof)
 }
