@@ -19,12 +19,15 @@ type authenticator struct {
 // without a PIN.
 func (w *window) plug(verifies bool) *authenticator {
 	w.t.Helper()
+	return w.plugIn(webauthn.VirtualAuthenticatorOptions{HasResidentKey: verifies, HasUserVerification: verifies, IsUserVerified: verifies})
+}
+
+func (w *window) plugIn(o webauthn.VirtualAuthenticatorOptions) *authenticator {
+	w.t.Helper()
+	o.Protocol, o.Ctap2version, o.Transport = webauthn.AuthenticatorProtocolCtap2, webauthn.Ctap2versionCtap21, webauthn.AuthenticatorTransportUsb
+	o.AutomaticPresenceSimulation = true
 	call(w, webauthn.Enable, webauthn.EnableParams{})
-	added := call(w, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-		Protocol: webauthn.AuthenticatorProtocolCtap2, Ctap2version: webauthn.Ctap2versionCtap21, Transport: webauthn.AuthenticatorTransportUsb,
-		HasResidentKey: verifies, HasUserVerification: verifies, IsUserVerified: verifies, AutomaticPresenceSimulation: true,
-		HasCmtgKey: true, // else it takes no credential of another
-	}})
+	added := call(w, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &o})
 	return &authenticator{w, added.AuthenticatorID}
 }
 
@@ -197,7 +200,9 @@ func TestACopiedKeyIsRefusedInTheBrowser(t *testing.T) {
 	w.wantText("You are signed in")
 
 	thief := in.window(t)
-	thief.plug(true).take(copied)
+	thief.plugIn(webauthn.VirtualAuthenticatorOptions{
+		HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasCmtgKey: true, // else it takes none of another
+	}).take(copied)
 	thief.open("/login/")
 	thief.press(passkeyForm + " button")
 	thief.wantText("That did not work")
