@@ -57,7 +57,7 @@ func (s *Server) factorsPage(r *request, session *sessions.Session, status int, 
 		kinds[f.Kind]++
 		p.Factors = append(p.Factors, pages.Factor{
 			ID: f.ID, Name: f.Name, Added: f.CreatedAt, Used: f.LastUsedAt, Kind: kindOf(f), Blocked: f.Key.BlockedAt,
-			Alone: signsInAlone(f) && f.Key.BlockedAt.IsZero(),
+			Alone: signsInAlone(session.User, f) && f.Key.BlockedAt.IsZero(),
 		})
 	}
 	p.FullOfApps, p.FullOfKeys = kinds[store.FactorTOTP] >= store.MaxFactors, kinds[store.FactorKey] >= store.MaxFactors
@@ -89,7 +89,7 @@ func kindOf(f store.Factor) string {
 	switch {
 	case f.Kind == store.FactorTOTP:
 		return "authenticator app"
-	case signsInAlone(f) && f.Key.Discoverable:
+	case asksWhoItIs(f) && f.Key.Discoverable:
 		return "passkey"
 	}
 	return "security key"

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -44,7 +45,7 @@ func (s *Server) newKeyPage(r *request, session *sessions.Session, status int, p
 	if err != nil {
 		return nil, err
 	}
-	options := s.site.CreationOptions(challenge, passkeys.Owner{Handle: session.UserID, Name: session.User.Email}, known)
+	options := s.site.CreationOptions(challenge, passkeys.Owner{Handle: session.UserID, Name: cmp.Or(session.User.Email, session.User.Name, s.hostname())}, known)
 	p.Key = keyForm(options, sealed, s.sessions.Form(session).Token(newKeyPath))
 	return page{status: status, scripted: true, html: pages.NewKey(p)}, nil
 }

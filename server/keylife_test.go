@@ -291,3 +291,21 @@ func TestAtAnAddressNoKeyIsOffered(t *testing.T) {
 		t.Errorf("a passkey all the same: %d", answer.Code)
 	}
 }
+
+// Who signs in elsewhere may have a key as a second factor; alone it would outlive what that
+// other place says of them.
+func TestAPasskeyOfSomebodyWhoSignsInElsewhereOpensNothingAlone(t *testing.T) {
+	w, k := newTown(t), newKey()
+	eve := store.User{ID: "usr_eveeveeveeveeveeveeveev", Name: "Eve", CreatedAt: w.Now()}
+	identity := store.Identity{ProviderUID: "another", Subject: "4711", UserID: eve.ID, CreatedAt: w.Now()}
+	must(t, w.Store.CreateUserWithIdentity(t.Context(), eve, identity, nil, store.Event{Time: w.Now()}))
+	challenge := passkeys.NewChallenge()
+	made, err := w.site.Register(challenge, k.Create(w.site.CreationOptions(challenge, passkeys.Owner{Handle: eve.ID, Name: "Eve"}, nil)))
+	must(t, err)
+	_, err = w.Store.AddFactor(t.Context(), store.NewFactor{Factor: store.Factor{
+		ID: "fac_eve", UserID: eve.ID, Kind: store.FactorKey, Name: "Key",
+		Key: store.Key{CredentialID: made.ID, PublicKey: made.PublicKey, SignCount: made.SignCount, UserHandle: eve.ID, UserVerified: made.UserVerified},
+	}}, store.Event{Time: w.Now()})
+	must(t, err)
+	w.open().refusedAlone(t, k, "passkey of somebody who signs in by another provider")
+}

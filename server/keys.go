@@ -72,9 +72,14 @@ func possession(k store.Key) string {
 // signsInAlone reports whether a key takes the place of password and second factor: it asked
 // who it is when it was made. One that did not may have been found without a PIN, and given
 // one (Web Authentication section 7.2 step 21).
-func signsInAlone(f store.Factor) bool {
-	return f.Kind == store.FactorKey && f.Key.UserVerified
+//
+// It takes the place of the account's own password, so it is for whoever signs in here: who
+// comes by another provider goes on to do so, and ends with what that one says.
+func signsInAlone(u store.User, f store.Factor) bool {
+	return u.Login != "" && asksWhoItIs(f)
 }
+
+func asksWhoItIs(f store.Factor) bool { return f.Kind == store.FactorKey && f.Key.UserVerified }
 
 // keysOf are the keys that somebody may use.
 func keysOf(all []store.Factor) (usable []passkeys.Credential) {

@@ -60,7 +60,7 @@ func (s *Server) passkey(r *request) (answer, error) {
 		}
 		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: keyRefused}), nil
 	}
-	s.signIns.Arrive(r.now, u.Email, limits.Source(r.ip))
+	s.signIns.Arrive(r.now, u.Login, limits.Source(r.ip))
 	return s.finish(r, sessions.SignIn{
 		User: u, ProviderUID: local.UID, AMR: []string{possession(key.Key), oauth.AMRUser, oauth.AMRMulti},
 	}, next)
@@ -104,8 +104,10 @@ func (s *Server) provePasskey(r *request, c *ceremony, answered string) (u store
 		return u, f, "account disabled", nil
 	case !f.Key.BlockedAt.IsZero():
 		return u, f, "passkey is blocked: it may have been copied", nil
-	case !signsInAlone(f):
+	case !asksWhoItIs(f):
 		return u, f, "key did not ask who it is when it was added", nil
+	case !signsInAlone(u, f):
+		return u, f, "passkey of somebody who signs in by another provider", nil
 	}
 	why, err = s.useKey(ctx, r, u, f, c, use)
 	return u, f, why, err
