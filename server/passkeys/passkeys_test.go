@@ -131,7 +131,7 @@ func TestAnAnswerOfAKnownKeyIsItsOwn(t *testing.T) {
 	}
 }
 
-// ASVS 11.2.1 asks for algorithms that are approved.
+// Three algorithms, whatever a browser offers.
 func TestOnlyTheAlgorithmsThatWereAskedForAreTaken(t *testing.T) {
 	s := site(t, here)
 	for what, test := range map[string]struct {
