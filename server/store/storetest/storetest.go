@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open) {
 		{"EventsAreFoundByWhatIsAsked", eventsAreFound},
 		{"AReaderOfEventsGoesOnWhereItWas", readerGoesOn},
 		{"OldEventsGoAndThoseUnreadStayAWhile", oldEventsGo},
+		{"WhoWantsToKnowIsToldOfTheEndOfASession", endingASessionIsTold},
 		{"ASessionRemembersEachWayItWasProven", signInsOfASession},
 		{"IdentitiesOfTwoProvidersAreTwoPeople", identitiesAreApart},
 		{"AnIdentityKeepsWhatItsProviderSaysNow", identityIsUpdated},
