@@ -58,8 +58,8 @@ type OrganizationSpec struct {
 	// Ceilings on the life of tokens; applications may only shorten them.
 	// +optional
 	Tokens *TokenCeilings `json:"tokens,omitempty"`
-	// What becomes of a request to delete this Organization while ApiApplications
-	// or Roles are accepted by it. Protect refuses it: what was issued is bound to
+	// What becomes of a request to delete this Organization while
+	// ApiApplications, Roles or AuthProviders are accepted by it. Protect refuses it: what was issued is bound to
 	// the object, and making it anew does not bring it back. Delete lets it go.
 	// Deleting the namespace deletes it either way. Default: Protect.
 	// +kubebuilder:validation:MinLength=1
@@ -90,6 +90,11 @@ type AllowedNamespaces struct {
 	// Organization's own namespace.
 	// +optional
 	Roles *NamespaceAdmission `json:"roles,omitempty"`
+	// Who may attach AuthProviders. Whoever writes one says who everybody is
+	// that signs in by it, so admitting a namespace here makes its editors
+	// administrators. Default: the Organization's own namespace.
+	// +optional
+	AuthProviders *NamespaceAdmission `json:"authProviders,omitempty"`
 }
 
 // NamespaceAdmission admits namespaces.
@@ -179,9 +184,10 @@ type CustomScope struct {
 
 // Login says how people sign in to an Organization.
 type Login struct {
-	// The providers that count here, in the order shown. Default: every
-	// installation-wide one. Example:
-	// `[{name: local, namespace: gatehouse-system}]`.
+	// The providers that count here, in the order shown: those of this
+	// Organization, and those of the installation. Default: all of its own, then
+	// every one of the installation. Example:
+	// `[{name: acme-okta}, {name: local, namespace: gatehouse-system}]`.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=atomic
@@ -233,7 +239,8 @@ type OrganizationStatus struct {
 	// admitted.
 	// +optional
 	Roles int32 `json:"roles"`
-	// Providers that count here.
+	// AuthProviders accepted by this Organization, short of those of the
+	// installation; while it is not served, those admitted.
 	// +optional
 	Providers int32 `json:"providers"`
 	// Verdicts: Accepted, ResolvedRefs, Programmed, Ready.

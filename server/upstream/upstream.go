@@ -102,7 +102,8 @@ type Proof struct {
 // Rechecker is a Backend that can ask about somebody who is not there.
 type Rechecker interface {
 	// Recheck asks whether the account of this subject is still there, and what is said of
-	// it now. ErrGone, ErrUnavailable.
+	// it now. ErrGone, ErrUnavailable. A Renewal of the Proof replaces the one before, also
+	// when there is an error: a refresh token may count only once.
 	Recheck(ctx context.Context, now time.Time, subject string, renewal []byte) (Proof, error)
 }
 
@@ -121,5 +122,6 @@ type Person struct {
 	EmailVerified bool
 	Name          string
 	Groups        []string
+	Renewal       []byte // of the Proof, sealed; nil: there is none
 	IP, RequestID string // of the request, for the audit log
 }
