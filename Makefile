@@ -133,8 +133,8 @@ envtest: $(KUBERNETES_PARTS) $(ETCD) ## Build kube-apiserver, kube-controller-ma
 helm: $(HELM) $(HELM_3) ## Build both living versions of Helm for the tests.
 
 .PHONY: programs
-programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc, axe-core, clients that sign in.
-	@hack/need.sh chromium curl gcc $(CLIENTS)
+programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc, slapd, axe-core, clients that sign in.
+	@hack/need.sh chromium curl gcc slapd $(CLIENTS)
 	@hack/need-npm.sh test/browser/npm >/dev/null
 	@hack/need-npm.sh test/interop/npm >/dev/null
 
