@@ -59,9 +59,10 @@ type OrganizationSpec struct {
 	// +optional
 	Tokens *TokenCeilings `json:"tokens,omitempty"`
 	// What becomes of a request to delete this Organization while
-	// ApiApplications, Roles or AuthProviders are accepted by it. Protect refuses it: what was issued is bound to
-	// the object, and making it anew does not bring it back. Delete lets it go.
-	// Deleting the namespace deletes it either way. Default: Protect.
+	// ApiApplications, Roles or AuthProviders are accepted by it. Protect refuses
+	// it: what was issued is bound to the object, and making it anew does not
+	// bring it back. Delete lets it go. Deleting the namespace deletes it either
+	// way. Default: Protect.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`

@@ -16,6 +16,7 @@ type group struct {
 	organization candidate // its draft is nil where there is no such Organization
 	applications []*v1alpha1.ApiApplication
 	roles        []*v1alpha1.Role
+	providers    []*providerDraft // its own, oldest first
 }
 
 // tenant is the verdict on a group, with all that it was reached from.
@@ -24,6 +25,7 @@ type tenant struct {
 	providers    []*model.Provider // served in the installation
 	applications map[*v1alpha1.ApiApplication]int
 	roles        map[*v1alpha1.Role]int
+	owned        map[*providerDraft]int
 	asked        asked
 
 	served  *model.Organization // nil: not served
@@ -35,7 +37,8 @@ type tenant struct {
 // stands reports whether a new verdict on the group would be the same.
 func (t *tenant) stands(g *group, providers []*model.Provider, changed asked) bool {
 	return t.organization == g.organization && slices.Equal(t.providers, providers) &&
-		sameMembers(t.applications, g.applications) && sameMembers(t.roles, g.roles) && !t.asked.touches(changed) && !t.renamed(changed)
+		sameMembers(t.applications, g.applications) && sameMembers(t.roles, g.roles) &&
+		sameMembers(t.owned, g.providers) && !t.asked.touches(changed) && !t.renamed(changed)
 }
 
 // sameMembers compares by identity, in any order: objects are read-only, so one that
@@ -73,22 +76,26 @@ type tenancy struct {
 	report    *Report
 	digestKey model.Sensitive
 	asked     asked
+	// signIns are the AuthProviders that may be referred to: its own and the installation's.
+	signIns map[types.NamespacedName]*model.Provider
 }
 
 // judgeTenant judges an Organization with its members.
 func judgeTenant(g *group, f *facts, providers []*model.Provider, key model.Sensitive) *tenant {
 	t := &tenancy{facts: f, draft: g.organization.draft, digestKey: key, asked: newAsked()}
-	var counted []*model.Provider
 	if t.draft != nil {
 		t.report = g.organization.report()
-		counted = loginProviders(t.draft.object, providers, t.report)
+	}
+	own, counted := t.judgeProviders(g.providers), []*model.Provider(nil)
+	if t.draft != nil {
+		counted = t.loginProviders(own, providers)
 	}
 	applicants := t.judgeApplications(g.applications)
 	roles := t.judgeRoles(g.roles, applicants)
 
 	verdict := &tenant{
 		organization: g.organization, providers: providers, asked: t.asked,
-		applications: numbered(g.applications), roles: numbered(g.roles),
+		applications: numbered(g.applications), roles: numbered(g.roles), owned: numbered(g.providers),
 	}
 	if f.explaining {
 		verdict.nodes = roles
@@ -99,15 +106,18 @@ func judgeTenant(g *group, f *facts, providers []*model.Provider, key model.Sens
 	for _, r := range roles {
 		verdict.reports = append(verdict.reports, r.report)
 	}
+	for _, p := range own {
+		verdict.reports = append(verdict.reports, p.report)
+	}
 	if t.draft != nil {
-		t.report.Organization = t.organizationFacts(counted, applicants, roles)
+		t.report.Organization = t.organizationFacts(own, applicants, roles)
 		verdict.reports = append(verdict.reports, t.report.close())
 	}
 	if t.served() {
 		verdict.served = t.assemble(counted, applicants, roles)
 	}
 	slices.SortFunc(verdict.reports, compareReports)
-	verdict.digest = digest(verdict.served, verdict.reports)
+	verdict.digest = digest(verdict.served, verdict.reports, key)
 	return verdict
 }
 
@@ -163,11 +173,16 @@ func (t *tenancy) assemble(providers []*model.Provider, applicants []*applicant,
 // organizationFacts count who is accepted, which a wait for a Secret does not change. While
 // the Organization is not served nobody is, and everybody who is admitted counts: what was
 // issued to them would go with it.
-func (t *tenancy) organizationFacts(providers []*model.Provider, applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
+func (t *tenancy) organizationFacts(own []*ownProvider, applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
 	if !t.served() {
-		return t.dependents(applicants, roles)
+		return t.dependents(own, applicants, roles)
 	}
-	s := &v1alpha1.OrganizationStatus{ID: t.id(t.draft.object.UID), Providers: int32(len(providers))} // #nosec G115 -- bounded by memory
+	s := &v1alpha1.OrganizationStatus{ID: t.id(t.draft.object.UID)}
+	for _, p := range own {
+		if p.report.accepted() {
+			s.Providers++
+		}
+	}
 	for _, a := range applicants {
 		if a.report.accepted() {
 			s.Applications++
@@ -181,7 +196,7 @@ func (t *tenancy) organizationFacts(providers []*model.Provider, applicants []*a
 	return s
 }
 
-func (t *tenancy) dependents(applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
+func (t *tenancy) dependents(own []*ownProvider, applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
 	s := &v1alpha1.OrganizationStatus{}
 	var allowed v1alpha1.AllowedNamespaces
 	if declared := t.draft.object.Spec.AllowedNamespaces; declared != nil {
@@ -195,6 +210,11 @@ func (t *tenancy) dependents(applicants []*applicant, roles []*roleNode) *v1alph
 	for _, r := range roles {
 		if t.admits(allowed.Roles, r.object.Namespace) {
 			s.Roles++
+		}
+	}
+	for _, p := range own {
+		if t.admits(allowed.AuthProviders, p.draft.object.Namespace) {
+			s.Providers++
 		}
 	}
 	return s

@@ -40,15 +40,6 @@ func (o *Organization) Describe() string {
 	return b.String()
 }
 
-// Describe writes what is served of the provider on one line.
-func (p *Provider) Describe() string {
-	text := fmt.Sprintf("%s/%s %s %q", p.Namespace, p.Name, p.Type, p.DisplayName)
-	if p.Local != nil {
-		text += fmt.Sprintf(" at least %d characters%s", p.Local.MinLength, mark(p.Local.CheckCommon, ", not a common one"))
-	}
-	return text
-}
-
 func (a *Application) describe(b *strings.Builder) {
 	fmt.Fprintf(b, "  application %s (%s/%s) %s %q%s%s\n", a.ClientID, a.Namespace, a.Name, a.Type, a.DisplayName,
 		mark(a.Public(), " public"), mark(a.Suspended, " suspended"))

@@ -129,27 +129,6 @@ func sameSecrets(old, next []ClientSecret) []ClientSecret {
 	return kept
 }
 
-// sameProviders keeps those that are in both, with the stricter rules of the two.
-func sameProviders(old, next []*Provider) []*Provider {
-	var kept []*Provider
-	for _, p := range old {
-		i := slices.IndexFunc(next, func(n *Provider) bool { return n.UID == p.UID && n.Type == p.Type })
-		if i < 0 {
-			continue
-		}
-		if n := next[i]; p.Local != nil && n.Local != nil && *n.Local != *p.Local {
-			stricter := *p
-			stricter.Local = &LocalPolicy{
-				MinLength:   max(p.Local.MinLength, n.Local.MinLength),
-				CheckCommon: p.Local.CheckCommon || n.Local.CheckCommon,
-			}
-			p = &stricter
-		}
-		kept = append(kept, p)
-	}
-	return kept
-}
-
 // only is the scopes that both have, each with what it includes in both.
 func (c *Catalogue) only(next *Catalogue) *Catalogue {
 	if c == next || c == nil || next == nil {

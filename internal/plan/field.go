@@ -27,6 +27,7 @@ const (
 	FieldIncludes      = "includes"
 	FieldAdmitApps     = "allowedNamespaces.apiApplications"
 	FieldAdmitRoles    = "allowedNamespaces.roles"
+	FieldAdmitProviders  = "allowedNamespaces.authProviders"
 	FieldSlugGrants    = "slugs"
 	FieldDeletion      = "deletionPolicy"
 	FieldMembership    = "membership"
@@ -59,6 +60,12 @@ const (
 	FieldExpiresAt     = "expiresAt"
 	FieldMinLength     = "minLength"
 	FieldCheckCommon   = "checkCommon"
+	FieldSettings        = "settings"
+	FieldUpstreamMembers = "organizations"
+	FieldMapping         = "mapping"
+	FieldProvisioning    = "provisioning.mode"
+	FieldLinkBy          = "provisioning.linkBy"
+	FieldGroupsMaxAge    = "groupsMaxAge"
 )
 
 // labels are the fields in words.
@@ -70,6 +77,9 @@ var labels = map[string]string{
 	FieldExternal: "applications of others that may be let in", FieldLogin: "sign-ins that count",
 	FieldScope: "scopes that exist", FieldDescription: "description shown to people of scope", FieldIncludes: "what is included in scope",
 	FieldAdmitApps: "namespaces that may attach applications", FieldAdmitRoles: "namespaces that may attach Roles",
+	FieldAdmitProviders: "namespaces that may attach AuthProviders", FieldSettings: "asks the provider by",
+	FieldUpstreamMembers: "people must be a member there of one of", FieldMapping: "reads of the claims", FieldProvisioning: "new people",
+	FieldLinkBy: "accounts are found by", FieldGroupsMaxAge: "what it said of groups counts for",
 	FieldSlugGrants: "slugs that it may take", FieldDeletion: "deleting it while others depend on it is", FieldMembership: "is", FieldRoles: "roles", FieldScopes: "scopes",
 	FieldOwnScopes: "scopes for itself", FieldAbroad: "scopes here, where members may let it in",
 	FieldClientID: "client ID", FieldClientIDOwner: "client ID, another application had it",

@@ -38,6 +38,7 @@ func (c *comparison) organization(old, next *model.Organization) {
 	r.quiet = shown.Suspended
 	c.exists(r, old != nil, next != nil)
 	r.quiet = next == nil || next.Suspended
+	c.ownProviders(old, next, r)
 	c.people(old, next, r)
 	c.roles(old, next, r)
 	c.applications(old, next)
