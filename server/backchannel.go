@@ -85,7 +85,7 @@ func (s *Server) tellDue(ctx context.Context, telling *sync.WaitGroup) error {
 		}
 		telling.Go(func() {
 			defer func() { <-s.backChannel.slots }()
-			if err := s.tell(ctx, l); err != nil && ctx.Err() == nil {
+			if err := s.tellOne(ctx, l); err != nil && ctx.Err() == nil {
 				s.Log.Error("tell of a sign-out", "error", err)
 			}
 		})
@@ -93,9 +93,9 @@ func (s *Server) tellDue(ctx context.Context, telling *sync.WaitGroup) error {
 	return nil
 }
 
-// tell sends one logout token. Its error is a fault of ours; one of the application is
+// tellOne sends one logout token. Its error is a fault of ours; one of the application is
 // logged, and tried again.
-func (s *Server) tell(ctx context.Context, l store.Logout) error {
+func (s *Server) tellOne(ctx context.Context, l store.Logout) error {
 	world := s.world.Load()
 	org := world.Organization(l.OrganizationID)
 	if org == nil || org.Suspended {

@@ -61,6 +61,7 @@ func (s *Server) secondPage(r *request, status int, p pages.SecondFactorPage) an
 	p.Token = form.Token(secondForm, p.SignIn)
 	a := page{status: status}
 	if req := s.waiting(r, p.Next); req != nil {
+		p.Brand = brandFor(req)
 		p.Application, a.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
 	}
 	a.html = pages.SecondFactor(p)

@@ -141,4 +141,4 @@ func (a *Application) Proves(digest SecretDigest, now time.Time) bool {
 }
 
 // Roles returns the roles that the application holds itself now.
-func (a *Application) Roles(now time.Time) []*Role { return held(a.Holdings, now) }
+func (a *Application) Roles(now time.Time) []*Role { return held(nil, a.Holdings, now) }

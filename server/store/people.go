@@ -173,7 +173,7 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
 			return err
 		}
 		for _, query := range [...]string{deleteConsentsOfUser, deleteCodesOfUser, deleteFactorsOfUser, deleteRecoveryCodes,
-			deleteIdentitiesOfUser, deleteMembershipsOfUser} {
+			deleteIdentitiesOfUser, deleteMembershipsOfUser, deleteToldOfUser} {
 			if _, err := t.exec(query, userID); err != nil {
 				return err
 			}

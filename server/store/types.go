@@ -92,7 +92,8 @@ type Session struct {
 	AuthTime    time.Time
 	CreatedAt   time.Time
 	LastUsedAt  time.Time
-	ExpiresAt   time.Time // absolute limit
+	LongestIdle time.Duration // between two uses since the last sign-in
+	ExpiresAt   time.Time     // absolute limit
 	IP          string
 	UserAgent   string
 	AMR         []string // how the person proved who they are (RFC 8176)

@@ -40,6 +40,8 @@ func Run(t *testing.T, open Open) {
 		{"OldEventsGoAndThoseUnreadStayAWhile", oldEventsGo},
 		{"WhoWantsToKnowIsToldOfTheEndOfASession", endingASessionIsTold},
 		{"ASessionRemembersEachWayItWasProven", signInsOfASession},
+		{"ASessionRemembersHowLongItWasUnused", sessionIdleness},
+		{"SomebodyIsToldOfTheSecondFactorOnce", toldOnce},
 		{"IdentitiesOfTwoProvidersAreTwoPeople", identitiesAreApart},
 		{"AnIdentityKeepsWhatItsProviderSaysNow", identityIsUpdated},
 		{"AnIdentityThatIsTakenAwayEndsWhatItOpened", unlinkedIdentityEndsWhatItOpened},
