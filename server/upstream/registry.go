@@ -45,6 +45,8 @@ func New(p *model.Provider, env Env) (Backend, error) {
 		return newOAuth2(p, env)
 	case p.OIDC != nil:
 		return newOIDC(p, env)
+	case p.SAML != nil:
+		return newSAML(p, env)
 	}
 	return nil, fmt.Errorf("provider %s/%s: no backend for its type", p.Namespace, p.Name)
 }
