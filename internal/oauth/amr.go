@@ -9,6 +9,11 @@ import (
 const (
 	AMRPassword = "pwd" // a password
 	AMROneTime  = "otp" // a code of an authenticator app, or a recovery code
+	// A key proves that it is there: one that lives in a device and cannot be copied, or one
+	// that may be on several.
+	AMRHardwareKey = "hwk"
+	AMRSoftwareKey = "swk"
+	AMRUser        = "user" // somebody was there and let it
 	AMRMulti    = "mfa" // more than one factor, whatever they were
 )
 
