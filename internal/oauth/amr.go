@@ -14,7 +14,7 @@ const (
 	AMRHardwareKey = "hwk"
 	AMRSoftwareKey = "swk"
 	AMRUser        = "user" // somebody was there and let it
-	AMRMulti    = "mfa" // more than one factor, whatever they were
+	AMRMulti       = "mfa"  // more than one factor, whatever they were
 )
 
 // Values of the claim acr. They are those of ISO/IEC 29115 as far as a sign-in can fulfil

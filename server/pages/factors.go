@@ -22,12 +22,12 @@ type SecondFactorPage struct {
 type FactorsPage struct {
 	Viewer        Viewer
 	Factors       []Factor
-	CodesLeft     int  // recovery codes that are not used
+	CodesLeft     int    // recovery codes that are not used
 	FullOfApps    bool   // there can be no more of them
 	FullOfKeys    bool   // nor of them
 	Addressed     bool   // the installation has an address for a name: no keys there
 	Host          string // what that is
-	Removed       bool // one was removed just now: other sessions may be ended
+	Removed       bool   // one was removed just now: other sessions may be ended
 	Token         string
 	SessionsToken string // of the form that ends the other sessions
 	Done, Problem string
