@@ -94,6 +94,7 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
 	p.Provider, p.Token, p.Passkey = provider.DisplayName, form.Token(loginForm), s.offerPasskey(r, form)
 	answer := page{status: status, scripted: p.Passkey.Offered()}
 	if req := s.waiting(r, p.Next); req != nil {
+		p.Brand = brandFor(req)
 		p.Application, answer.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
 		if p.Problem == "" && p.Email == "" {
 			p.Email = atMost(req.Query.Get("login_hint"), longestAddress)
@@ -132,6 +133,7 @@ func (s *Server) login(r *request) (answer, error) {
 // proven goes on with who has proven a first factor: to next with a session, or to the
 // question for the second one if they have it.
 func (s *Server) proven(r *request, in sessions.SignIn, next string) (answer, error) {
+	in = r.markElsewhere(in)
 	if in.User.SecondFactor {
 		return s.askSecondFactor(r, in, next)
 	}

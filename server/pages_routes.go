@@ -82,6 +82,7 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/activity", get: s.showActivity, audience: forPeople},
 		{path: "/reset", get: s.showReset, post: s.reset, audience: forPeople},
 		{path: "/static/{file}", get: static, audience: forPeople},
+		{path: "/branding/{file}", get: branding, audience: forPeople},
 	}
 }
 

@@ -70,6 +70,7 @@ func (s *Server) secondPage(r *request, status int, u store.User, p pages.Second
 	}
 	a := page{status: status, scripted: p.Key.Offered()}
 	if req := s.waiting(r, p.Next); req != nil {
+		p.Brand = brandFor(req)
 		p.Application, a.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
 	}
 	a.html = pages.SecondFactor(p)

@@ -7,6 +7,7 @@ import (
 
 // SecondFactorPage asks who has proven a first factor for a code or a key.
 type SecondFactorPage struct {
+	Brand       Brand
 	Email       string // who signs in
 	Application string // that asks for it; empty: nobody came from one
 	Next        string // where to go afterwards; a path of ours
