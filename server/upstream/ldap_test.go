@@ -38,9 +38,9 @@ func TestLDAPIsABackend(t *testing.T) {
 				upstreamtest.HTML: answers(func(upstreamtest.Said) []byte { return []byte("<html>" + upstreamtest.Inner) }),
 				upstreamtest.Huge: answers(func(s upstreamtest.Said) []byte { return bytes.Repeat(upstreamtest.Ann(s.ID), 1<<16) }),
 				upstreamtest.Broken: answers(func(s upstreamtest.Said) []byte {
-					return upstreamtest.Result(s.ID, s.Op+1, ldap.LDAPResultOperationsError)
+					return upstreamtest.Says(s, ldap.LDAPResultOperationsError)
 				}),
-				upstreamtest.Redirect: answers(func(s upstreamtest.Said) []byte { return upstreamtest.Result(s.ID, s.Op+1, ldap.LDAPResultReferral) }),
+				upstreamtest.Redirect: answers(func(s upstreamtest.Said) []byte { return upstreamtest.Says(s, ldap.LDAPResultReferral) }),
 			},
 		}
 	})
@@ -309,13 +309,13 @@ func TestNobodyIsGoneFromADirectoryThatShowsNothing(t *testing.T) {
 		t.Errorf("bob: %v", err)
 	}
 	for name, answer := range map[string]func(upstreamtest.Said) []byte{
-		"nothing":       func(s upstreamtest.Said) []byte { return upstreamtest.Result(s.ID, s.Op+1, 0) },
+		"nothing":       func(s upstreamtest.Said) []byte { return upstreamtest.Says(s, 0) },
 		"no such base":  func(s upstreamtest.Said) []byte { return only(s, ldap.LDAPResultNoSuchObject) },
 		"another's":     func(s upstreamtest.Said) []byte { return only(s, ldap.LDAPResultReferral) },
 		"no permission": func(s upstreamtest.Said) []byte { return only(s, ldap.LDAPResultInsufficientAccessRights) },
-		"busy":          func(s upstreamtest.Said) []byte { return upstreamtest.Result(s.ID, s.Op+1, ldap.LDAPResultBusy) },
+		"busy":          func(s upstreamtest.Said) []byte { return upstreamtest.Says(s, ldap.LDAPResultBusy) },
 		"not us": func(s upstreamtest.Said) []byte {
-			return upstreamtest.Result(s.ID, s.Op+1, ldap.LDAPResultInvalidCredentials)
+			return upstreamtest.Says(s, ldap.LDAPResultInvalidCredentials)
 		},
 	} {
 		d.Answers(answer)
@@ -327,7 +327,7 @@ func TestNobodyIsGoneFromADirectoryThatShowsNothing(t *testing.T) {
 
 func only(s upstreamtest.Said, code int) []byte {
 	if s.Op == ldap.ApplicationSearchRequest {
-		return upstreamtest.Result(s.ID, s.Op+1, code)
+		return upstreamtest.Says(s, code)
 	}
 	return upstreamtest.Right(s)
 }

@@ -249,6 +249,14 @@ func Result(id int64, op ber.Tag, code int, more ...*ber.Packet) []byte {
 	return message(id, p).Bytes()
 }
 
+// Says is the result that ends the answer to a message, with a code.
+func Says(s Said, code int) []byte {
+	if s.Op == ldap.ApplicationSearchRequest {
+		return Result(s.ID, ldap.ApplicationSearchResultDone, code)
+	}
+	return Result(s.ID, s.Op+1, code)
+}
+
 // WhoYouAre is the answer to "Who am I?".
 func WhoYouAre(id int64, authzID string) []byte {
 	return Result(id, ldap.ApplicationExtendedResponse, 0, ber.NewString(ber.ClassContext, ber.TypePrimitive, 11, authzID, ""))
