@@ -373,6 +373,9 @@ func (l lookup) Recheck(ctx context.Context, now time.Time, subject string, kept
 	if err != nil {
 		return Proof{}, unavailable(err)
 	}
+	if claims["subject"] != subject {
+		return Proof{}, unavailable(errors.New("the directory answers with another entry than was asked for"))
+	}
 	return Proof{Claims: claims, Renewal: kept}, nil
 }
 

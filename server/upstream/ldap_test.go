@@ -313,7 +313,13 @@ func TestNobodyIsGoneFromADirectoryThatShowsNothing(t *testing.T) {
 		"no such base":  func(s upstreamtest.Said) []byte { return only(s, ldap.LDAPResultNoSuchObject) },
 		"another's":     func(s upstreamtest.Said) []byte { return only(s, ldap.LDAPResultReferral) },
 		"no permission": func(s upstreamtest.Said) []byte { return only(s, ldap.LDAPResultInsufficientAccessRights) },
-		"busy":          func(s upstreamtest.Said) []byte { return upstreamtest.Says(s, ldap.LDAPResultBusy) },
+		"somebody else": func(s upstreamtest.Said) []byte {
+			if s.Op == ldap.ApplicationSearchRequest {
+				return append(upstreamtest.Ann(s.ID, map[string][]string{"entryUUID": {"uuid-of-bob"}}), upstreamtest.Says(s, 0)...)
+			}
+			return upstreamtest.Right(s)
+		},
+		"busy": func(s upstreamtest.Said) []byte { return upstreamtest.Says(s, ldap.LDAPResultBusy) },
 		"not us": func(s upstreamtest.Said) []byte {
 			return upstreamtest.Says(s, ldap.LDAPResultInvalidCredentials)
 		},
