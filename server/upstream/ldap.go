@@ -224,10 +224,10 @@ func (d *directory) entry(c *conversation, a Attempt) (*ldap.Entry, error) {
 	if err := d.serve(c); err != nil {
 		return nil, err
 	}
-	e, err := only(c.search(ldap.SearchRequest{
+	e, err := c.one(ldap.SearchRequest{
 		BaseDN: d.set.UserSearch.BaseDN, Scope: ldap.ScopeWholeSubtree,
 		Filter: filled(d.set.UserSearch.Filter, a.Username, ""), Attributes: d.wanted(),
-	}, 1))
+	})
 	if errors.Is(err, errNobody) || errors.Is(err, errMany) {
 		// As long as for somebody it takes only where both are as quick; see refusalTime.
 		if bindErr := c.bind("cn="+rand.Text()+","+d.set.UserSearch.BaseDN, rand.Text()); bindErr != nil && !errors.Is(bindErr, errWrong) {
@@ -253,7 +253,7 @@ func (d *directory) bound(c *conversation, a Attempt) (*ldap.Entry, error) {
 	if err := c.proven(dn, a.Password); err != nil {
 		return nil, err
 	}
-	return only(c.search(ldap.SearchRequest{BaseDN: dn, Scope: ldap.ScopeBaseObject, Filter: filter, Attributes: d.wanted()}, 1))
+	return c.one(ldap.SearchRequest{BaseDN: dn, Scope: ldap.ScopeBaseObject, Filter: filter, Attributes: d.wanted()})
 }
 
 // proven binds as somebody, and not as nobody.
@@ -271,18 +271,6 @@ func (d *directory) serve(c *conversation) error {
 		return errors.New("the directory refuses ldap.bindDN with the password of ldap.bindPasswordRef")
 	}
 	return err
-}
-
-func only(entries []*ldap.Entry, err error) (*ldap.Entry, error) {
-	switch {
-	case err != nil:
-		return nil, err
-	case len(entries) == 0:
-		return nil, errNobody
-	case entries[0].DN == "": // to be it would be to be nobody (RFC 4513 section 5.1.1)
-		return nil, errNobody
-	}
-	return entries[0], nil
 }
 
 // wanted are all attributes for the mapping, and those for us that are only told by name.
@@ -354,10 +342,10 @@ func (l lookup) Recheck(ctx context.Context, now time.Time, subject string, kept
 	if err := l.serve(c); err != nil {
 		return Proof{}, unavailable(err)
 	}
-	e, err := only(c.search(ldap.SearchRequest{
+	e, err := c.one(ldap.SearchRequest{
 		BaseDN: l.set.UserSearch.BaseDN, Scope: ldap.ScopeWholeSubtree,
 		Filter: "(&" + anybody(l.set.UserSearch.Filter) + filter + ")", Attributes: l.wanted(),
-	}, 1))
+	})
 	switch {
 	case errors.Is(err, errNobody):
 		if err := l.there(c); err != nil { // all are gone, or nothing is shown to us any more
@@ -381,7 +369,7 @@ func (l lookup) Recheck(ctx context.Context, now time.Time, subject string, kept
 
 // there reports whether the service account sees where people are.
 func (d *directory) there(c *conversation) error {
-	_, err := only(c.search(ldap.SearchRequest{BaseDN: d.set.UserSearch.BaseDN, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)", Attributes: []string{"1.1"}}, 1))
+	_, err := c.one(ldap.SearchRequest{BaseDN: d.set.UserSearch.BaseDN, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)", Attributes: []string{"1.1"}})
 	if errors.Is(err, errNobody) {
 		return errors.New("the directory shows nothing at ldap.userSearch.baseDN")
 	}

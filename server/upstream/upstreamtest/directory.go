@@ -193,7 +193,7 @@ func understood(p *ber.Packet) Said {
 
 // Right is what a directory answers that knows ann.
 func Right(s Said) []byte {
-	switch s.Op {
+	switch s.Op { //nolint:exhaustive // it knows no others
 	case ldap.ApplicationBindRequest:
 		if s.DN == AnnDN && s.Password == AnnPassword || s.DN == ServiceDN && s.Password == ServicePassword {
 			return Result(s.ID, ldap.ApplicationBindResponse, 0)
