@@ -320,7 +320,7 @@ func (v verdict) status(now time.Time, installation string) objectStatus {
 		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	default:
-		s := v.report.ProviderStatus(v.programmed, now)
+		s := v.report.ProviderStatus(v.programmed, compile.Probe{}, now)
 		s.Installation = installation
 		return objectStatus{&s, s.Conditions}
 	}

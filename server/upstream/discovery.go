@@ -183,13 +183,19 @@ func (d *discovered) fetchMetadata(ctx context.Context) (*metadata, error) {
 	return &m, nil
 }
 
-// method is how a client with a secret proves itself; basic is what holds when the provider
-// says nothing.
-func (m metadata) method() string {
-	if len(m.Methods) == 0 || slices.Contains(m.Methods, secretBasic) {
-		return secretBasic
+// methods are how a client with a secret proves itself; basic is what holds when the
+// provider says nothing. Others need keys that there are none of.
+func (m metadata) methods() []string {
+	var both []string
+	for _, method := range []string{secretBasic, secretPost} {
+		if slices.Contains(m.Methods, method) {
+			both = append(both, method)
+		}
 	}
-	return secretPost
+	if len(both) == 0 {
+		return []string{secretBasic}
+	}
+	return both
 }
 
 // errSettings: what the provider says of itself cannot be used.

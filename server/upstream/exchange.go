@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server/outbound"
@@ -21,7 +23,10 @@ type tokenEndpoint struct {
 	url    string
 	client string
 	secret model.Sensitive // zero: a public client
-	method string          // secretBasic or secretPost
+	// methods are how the client may prove itself: it tries one after the other, since many
+	// providers list more than they know the client by.
+	methods []string
+	second  *atomic.Bool // the second is the right one, as it turned out; nil: there is one
 }
 
 // How a client proves itself (OpenID Connect Core section 9).
@@ -36,13 +41,34 @@ type tokens struct {
 	expires             bool // the access token does
 }
 
-// exchange asks once. ErrRefused, an *oauthError among it; ErrUnavailable.
+// exchange asks, and once more where the provider does not know the client by the first
+// method. ErrRefused, an *oauthError among it; ErrUnavailable.
 func (e tokenEndpoint) exchange(ctx context.Context, form url.Values) (tokens, error) {
+	if e.secret.IsZero() || len(e.methods) < 2 {
+		return e.ask(ctx, form, e.methods[0])
+	}
+	if e.second.Load() {
+		return e.ask(ctx, form, e.methods[1])
+	}
+	got, err := e.ask(ctx, form, e.methods[0])
+	said := (*oauthError)(nil)
+	if !errors.As(err, &said) || said.code != "invalid_client" && said.code != "invalid_request" && said.code != "unauthorized_client" {
+		return got, err
+	}
+	got, err = e.ask(ctx, form, e.methods[1])
+	if err == nil {
+		e.second.Store(true)
+	}
+	return got, err
+}
+
+func (e tokenEndpoint) ask(ctx context.Context, form url.Values, method string) (tokens, error) {
+	form = maps.Clone(form)
 	ask := outbound.Ask{URL: e.url, Form: form, Limit: jsonMost}
 	switch {
 	case e.secret.IsZero():
 		form.Set("client_id", e.client)
-	case e.method == secretPost:
+	case method == secretPost:
 		form.Set("client_id", e.client)
 		form.Set("client_secret", string(e.secret.Reveal()))
 	default:

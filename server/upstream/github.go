@@ -92,7 +92,7 @@ func (g *github) Validate(ctx context.Context, a Answer) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	e := tokenEndpoint{http: g.http, url: g.base + "/login/oauth/access_token", client: g.set.ClientID, secret: g.set.ClientSecret, method: secretPost}
+	e := tokenEndpoint{http: g.http, url: g.base + "/login/oauth/access_token", client: g.set.ClientID, secret: g.set.ClientSecret, methods: []string{secretPost}}
 	got, err := e.exchange(ctx, url.Values{"code": {code}, "redirect_uri": {g.callback}, "code_verifier": {t.Verifier}})
 	if err != nil {
 		return Proof{}, err

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -20,7 +19,7 @@ type oauth2 struct {
 	uid      string
 	callback string
 	http     *outbound.Client
-	posts    atomic.Bool // the server wants the secret in the form, as it turned out
+	posts    atomic.Bool // the server wants the secret in the form
 }
 
 func newOAuth2(p *model.Provider, env Env) (Backend, error) {
@@ -60,7 +59,11 @@ func (o *oauth2) Validate(ctx context.Context, a Answer) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	got, err := o.exchange(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {o.callback}}, t.Verifier)
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {o.callback}}
+	if t.Verifier != "" {
+		form.Set("code_verifier", t.Verifier)
+	}
+	got, err := o.tokens().exchange(ctx, form)
 	if err != nil {
 		return Proof{}, err
 	}
@@ -75,25 +78,10 @@ func (o *oauth2) Validate(ctx context.Context, a Answer) (Proof, error) {
 	return Proof{Claims: claims}, nil
 }
 
-// exchange proves the client as RFC 6749 section 2.3.1 wants it, or in the form if the server
-// knows it only so: it has no metadata that would say which.
-func (o *oauth2) exchange(ctx context.Context, form url.Values, verifier string) (tokens, error) {
-	if verifier != "" {
-		form.Set("code_verifier", verifier)
+// tokens is the token endpoint. RFC 6749 section 2.3.1 wants the secret in the header, and
+// there is no metadata that would say so of a server that wants it in the form.
+func (o *oauth2) tokens() tokenEndpoint {
+	return tokenEndpoint{
+		http: o.http, url: o.set.TokenURL, client: o.set.ClientID, secret: o.set.ClientSecret, methods: []string{secretBasic, secretPost}, second: &o.posts,
 	}
-	e := tokenEndpoint{http: o.http, url: o.set.TokenURL, client: o.set.ClientID, secret: o.set.ClientSecret, method: secretBasic}
-	if o.posts.Load() {
-		e.method = secretPost
-	}
-	got, err := e.exchange(ctx, form)
-	said := (*oauthError)(nil)
-	if !errors.As(err, &said) || e.method == secretPost || e.secret.IsZero() || said.code != "invalid_client" && said.code != "invalid_request" && said.code != "unauthorized_client" {
-		return got, err
-	}
-	e.method = secretPost
-	again, second := e.exchange(ctx, form)
-	if second == nil {
-		o.posts.Store(true)
-	}
-	return again, second
 }

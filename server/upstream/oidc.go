@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -25,6 +26,7 @@ type oidc struct {
 	callback string
 	http     *outbound.Client
 	provider *discovered
+	posts    atomic.Bool // of the methods for which the provider knows clients, it is the second
 }
 
 const (
@@ -140,7 +142,7 @@ func fromIssuer(form url.Values, m metadata) error {
 }
 
 func (o *oidc) tokens(m metadata) tokenEndpoint {
-	return tokenEndpoint{http: o.http, url: m.Token, client: o.set.ClientID, secret: o.set.ClientSecret, method: m.method()}
+	return tokenEndpoint{http: o.http, url: m.Token, client: o.set.ClientID, secret: o.set.ClientSecret, methods: m.methods(), second: &o.posts}
 }
 
 // prove reads the ID token: first whose it is, then what it says.

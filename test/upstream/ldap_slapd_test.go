@@ -227,16 +227,6 @@ func (s *slapd) stop() {
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // settings are those of a service account that searches.
 func (s *slapd) settings() *model.LDAPSettings {
 	return &model.LDAPSettings{

@@ -8,6 +8,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -113,6 +115,7 @@ func NewIdP(t testing.TB) *IdP {
 		}
 	}))
 	p.EnableHTTP2 = true
+	p.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that go away are what is tested
 	p.StartTLS()
 	t.Cleanup(func() {
 		p.Fault("")
