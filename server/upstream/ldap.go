@@ -52,8 +52,9 @@ type directory struct {
 // lookup is a directory with a service account, which can ask about who is not there.
 type lookup struct{ *directory }
 
-// afterRule finds a place where a placeholder is compared by a rule of its own.
-var afterRule = regexp.MustCompile(`:=[^()]*\{username\}`)
+// compared finds a name that is compared in another way than as a whole value: there a star
+// is a character, and does not stand for anybody.
+var compared = regexp.MustCompile(`[:~<>]=[^()]*\{username\}|\*[^()]*\{username\}|\{username\}[^()]*\*`)
 
 func newLDAP(p *model.Provider, env Env) (Backend, error) {
 	d := &directory{accounts: newAccounts(p, env), set: *p.LDAP, client: env.Outbound(p.LDAP.CABundle), slots: make(chan struct{}, ldapAtOnce)}
@@ -106,7 +107,7 @@ func (d *directory) settleFilters() error {
 		if filter == "" {
 			continue
 		}
-		if _, err := ldap.CompileFilter(filled(filter, "ann", "uid=ann")); err != nil {
+		if _, err := ldap.CompileFilter("(&" + filled(filter, "ann", "uid=ann") + ")"); err != nil || !strings.HasPrefix(filter, "(") {
 			return fmt.Errorf("ldap.%s.filter is no filter (RFC 4515); correct it", field)
 		}
 	}
@@ -115,9 +116,6 @@ func (d *directory) settleFilters() error {
 	}
 	if !strings.Contains(user, "{username}") {
 		return errors.New("ldap.userSearch.filter has no {username}: it would find the same entry for everybody; add it")
-	}
-	if _, err := ldap.CompileFilter("(&" + anybody(user) + "(uid=ann))"); err != nil || afterRule.MatchString(user) {
-		return errors.New("ldap.userSearch.filter compares {username} with a rule or with a part of a value; write (attribute={username})")
 	}
 	return nil
 }
@@ -344,7 +342,7 @@ func (l lookup) Recheck(ctx context.Context, now time.Time, subject string, kept
 	}
 	e, err := c.one(ldap.SearchRequest{
 		BaseDN: l.set.UserSearch.BaseDN, Scope: ldap.ScopeWholeSubtree,
-		Filter: "(&" + anybody(l.set.UserSearch.Filter) + filter + ")", Attributes: l.wanted(),
+		Filter: "(&" + l.anybody(before.Username) + filter + ")", Attributes: l.wanted(),
 	})
 	switch {
 	case errors.Is(err, errNobody):
@@ -365,6 +363,17 @@ func (l lookup) Recheck(ctx context.Context, now time.Time, subject string, kept
 		return Proof{}, unavailable(errors.New("the directory answers with another entry than was asked for"))
 	}
 	return Proof{Claims: claims, Renewal: kept}, nil
+}
+
+// anybody is the user filter for whoever it may be for: who is called otherwise by now is
+// still there. Where it compares in a way that nothing stands for anybody, it is for the name
+// that was typed.
+func (d *directory) anybody(username string) string {
+	all := strings.ReplaceAll(d.set.UserSearch.Filter, "{username}", "*")
+	if _, err := ldap.CompileFilter(all); err != nil || compared.MatchString(d.set.UserSearch.Filter) {
+		return filled(d.set.UserSearch.Filter, username, "")
+	}
+	return all
 }
 
 // there reports whether the service account sees where people are.

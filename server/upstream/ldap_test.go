@@ -300,6 +300,30 @@ func TestActiveDirectorysIDIsReadAsItIsShownAndFound(t *testing.T) {
 	}
 }
 
+// Somebody is asked about by the subject, and still has to be whom the filter is for; their
+// name may be another one by now.
+func TestWhoIsAskedAboutAgainIsStillWhomTheFilterIsFor(t *testing.T) {
+	kept, _ := json.Marshal(map[string]string{"username": "a(nn"})
+	for filter, want := range map[string]string{
+		"(&(uid={username})(o=acme))":              "(&(&(uid=*)(o=acme))(entryUUID=uuid-of-ann))",
+		"(|(uid={username})(mail={username}@x))":   "(&(|(uid=*)(mail=*@x))(entryUUID=uuid-of-ann))",
+		"(uid:caseExactMatch:={username})":         `(&(uid:caseExactMatch:=a\28nn)(entryUUID=uuid-of-ann))`,
+		"(|(uid~={username})(uid={username}))":     `(&(|(uid~=a\28nn)(uid=a\28nn))(entryUUID=uuid-of-ann))`,
+		"(uid={username}*)":                        `(&(uid=a\28nn*)(entryUUID=uuid-of-ann))`,
+		"(&(memberOf:1.2.3:=o=x)(uid={username}))": "(&(&(memberOf:1.2.3:=o=x)(uid=*))(entryUUID=uuid-of-ann))",
+	} {
+		d := upstreamtest.NewDirectory(t)
+		p := d.Provider()
+		p.LDAP.UserSearch.Filter = filter
+		if _, err := directory(t, p).(upstream.Rechecker).Recheck(t.Context(), upstreamtest.Now, "uuid-of-ann", kept); err != nil {
+			t.Errorf("%s: %v", filter, err)
+		}
+		if asked, _ := d.Asked(); len(asked) < 2 || asked[1].Filter != want {
+			t.Errorf("%s: asked for %+v", filter, asked)
+		}
+	}
+}
+
 // A directory that shows nothing any more has lost nobody.
 func TestNobodyIsGoneFromADirectoryThatShowsNothing(t *testing.T) {
 	d := upstreamtest.NewDirectory(t)
@@ -358,8 +382,7 @@ func TestADirectoryIsNotServedUnsafely(t *testing.T) {
 		"two ways":                 {func(l *model.LDAPSettings) { l.UserSearch.BaseDN = "uid={username},dc=acme" }, "ldap.userSearch.baseDN"},
 		"the same for everybody":   {func(l *model.LDAPSettings) { l.UserSearch.Filter = "(uid=ann)" }, "ldap.userSearch.filter"},
 		"no filter":                {func(l *model.LDAPSettings) { l.UserSearch.Filter = "(uid={username}" }, "ldap.userSearch.filter"},
-		"two filters":              {func(l *model.LDAPSettings) { l.UserSearch.Filter = "(uid={username})(a=b)" }, "ldap.userSearch.filter"},
-		"a rule":                   {func(l *model.LDAPSettings) { l.UserSearch.Filter = "(uid:caseExactMatch:={username})" }, "ldap.userSearch.filter"},
+		"no parentheses":           {func(l *model.LDAPSettings) { l.UserSearch.Filter = "uid={username}" }, "ldap.userSearch.filter"},
 		"no subject":               {func(l *model.LDAPSettings) { l.UserSearch.Attribute = "" }, "ldap.userSearch.attribute"},
 		"groups by what is no one": {func(l *model.LDAPSettings) { l.GroupSearch = &model.LDAPSearch{Filter: "member={dn"} }, "ldap.groupSearch.filter"},
 	} {
