@@ -37,12 +37,16 @@ func New(p *model.Provider, env Env) (Backend, error) {
 	switch {
 	case p.GitHub != nil:
 		return newGitHub(p, env)
+	case p.LDAP != nil:
+		return newLDAP(p, env)
 	case p.Local != nil:
 		return newLocal(p, env)
 	case p.OAuth2 != nil:
 		return newOAuth2(p, env)
 	case p.OIDC != nil:
 		return newOIDC(p, env)
+	case p.SAML != nil:
+		return newSAML(p, env)
 	}
 	return nil, fmt.Errorf("provider %s/%s: no backend for its type", p.Namespace, p.Name)
 }

@@ -90,6 +90,9 @@ type Proof struct {
 	Claims   map[string]any // in JSON's types
 	AuthTime time.Time      // when the person proved it there; zero: it does not say
 	AMR      []string       // how (RFC 8176), as the provider says; nil: it does not
+	// SessionUntil is when the session there ends, and with it what it proves (SAML's
+	// SessionNotOnOrAfter); zero: it does not say.
+	SessionUntil time.Time
 	// Once is what may be used a single time until Until: the ID of an assertion. Empty:
 	// what was proven cannot come again.
 	Once  string
