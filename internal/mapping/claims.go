@@ -9,16 +9,18 @@ import (
 
 // Bounds of claims: whoever answers for a provider writes them.
 const (
-	depthMost  = 16
-	valuesMost = 20_000
-	textMost   = 1 << 16 // bytes of one text
+	depthMost   = 16
+	valuesMost  = 20_000
+	textMost    = 4096    // bytes of a text that can be read
+	textAllMost = 1 << 20 // bytes of all texts together
 )
 
 // wholeMost is the largest number up to which float64 tells all whole ones apart.
 const wholeMost = 1 << 53
 
 // plainClaims is a copy of the claims in the types that expressions know, or says why there
-// is none.
+// is none. A text of more than 4096 bytes is left out, such as a picture, and one that is
+// not UTF-8: no expression could read it.
 //
 // Whole numbers become ints, so that string(claims.id) is "4711" and never "4.711e+03". One
 // that has lost its last digits on its way through a float64 is left out: two people's could
@@ -30,14 +32,14 @@ func plainClaims(claims map[string]any) (plain map[string]any, wrong string) {
 }
 
 type copying struct {
-	values int
-	wrong  string
+	values, bytes int
+	wrong         string
 }
 
 func (c *copying) object(m map[string]any, depth int) map[string]any {
 	plain := make(map[string]any, len(m))
 	for name, v := range m {
-		if v, ok := c.value(v, depth); ok && c.text(name) {
+		if v, ok := c.value(v, depth); c.text(name) && ok {
 			plain[name] = v
 		}
 		if c.wrong != "" {
@@ -47,12 +49,13 @@ func (c *copying) object(m map[string]any, depth int) map[string]any {
 	return plain
 }
 
+// text reports whether one can be read.
 func (c *copying) text(s string) bool {
-	switch {
-	case len(s) > textMost:
+	if len(s) > textMost || !utf8.ValidString(s) {
+		return false
+	}
+	if c.bytes += len(s); c.bytes > textAllMost {
 		c.wrong = whyTooLarge
-	case !utf8.ValidString(s):
-		c.wrong = whyNotText
 	}
 	return c.wrong == ""
 }

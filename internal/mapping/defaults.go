@@ -1,5 +1,43 @@
 package mapping
 
+import (
+	"slices"
+	"sync"
+
+	"github.com/google/cel-go/cel"
+)
+
+// shared are the programs of the defaults: thousands of providers say nothing else.
+var shared sync.Map // sourceKey → cel.Program
+
+type sourceKey struct{ field, text string }
+
+// program builds one, or takes that of a default.
+func program(field, text string) (p cel.Program, wrong string) {
+	key := sourceKey{field, text}
+	if known, ok := shared.Load(key); ok {
+		return known.(cel.Program), ""
+	}
+	p, wrong = build(text, results[field])
+	if wrong == "" && slices.Contains(defaults(), key) {
+		shared.Store(key, p)
+	}
+	return p, wrong
+}
+
+// defaults are all expressions that hold where nothing is declared.
+var defaults = sync.OnceValue(func() (all []sourceKey) {
+	for _, of := range []string{"OIDC", "OAuth2", "GitHub", "SAML", "LDAP"} {
+		s := Default(of)
+		for _, f := range s.fields() {
+			if *f.text != "" {
+				all = append(all, sourceKey{f.name, *f.text})
+			}
+		}
+	}
+	return all
+})
+
 // Default is what holds for a type of provider where nothing is declared. Claims that are
 // missing make empty values: most providers leave out what they do not know. An address
 // counts as verified only where the provider says so in so many words.

@@ -7,15 +7,11 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/checker"
-	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/env"
 	"github.com/google/cel-go/common/overloads"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/ext"
 )
-
-// patternMost is how long a regular expression may be, in bytes.
-const patternMost = 256
 
 // notThere are the functions of CEL that expressions have no use for. Those of time read
 // the time zones of the computer they run on, and two replicas must not disagree; sizes of
@@ -62,14 +58,21 @@ func build(text string, result *cel.Type) (program cel.Program, wrong string) {
 	if err != nil { // it is made of constants
 		return nil, "cannot be read: " + err.Error()
 	}
-	checked, issues := e.Compile(text)
+	parsed, issues := e.Parse(text)
+	if issues.Err() != nil {
+		return nil, firstIssue(issues)
+	}
+	if n := loops(parsed.NativeRep()); n > loopsMost { // before it is checked: types of types take their time
+		return nil, fmt.Sprintf("has %d loops (map, filter, all, exists); use at most %d", n, loopsMost)
+	}
+	checked, issues := e.Check(parsed)
 	if issues.Err() != nil {
 		return nil, firstIssue(issues)
 	}
 	if !is(checked.OutputType(), result) {
 		return nil, fmt.Sprintf("makes a value of type %s; it must make %s", clip(checked.OutputType().String()), word(result))
 	}
-	if wrong = calls(checked.NativeRep()); wrong != "" {
+	if wrong = bounded(checked.NativeRep()); wrong != "" {
 		return nil, wrong
 	}
 	cost, err := e.EstimateCost(checked, sizes{})
@@ -108,38 +111,6 @@ func word(t *cel.Type) string {
 	default:
 		return "a text (string)"
 	}
-}
-
-// calls says what is wrong with what is called. Of a regular expression: the claims must
-// not bring one, and it must not be long. How much text format makes is nowhere bounded.
-func calls(tree *ast.AST) (wrong string) {
-	visit := ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.CallKind {
-			return
-		}
-		switch e.AsCall().FunctionName() {
-		case "format":
-			wrong = "format is not served; put texts together with +"
-			return
-		case overloads.Matches:
-		default:
-			return
-		}
-		arguments := e.AsCall().Args()
-		last := arguments[len(arguments)-1]
-		text, isText := types.String(""), false
-		if last.Kind() == ast.LiteralKind {
-			text, isText = last.AsLiteral().(types.String)
-		}
-		switch {
-		case !isText:
-			wrong = "matches takes a pattern that is written out, in quotes; what the claims say is no pattern"
-		case len(text) > patternMost:
-			wrong = fmt.Sprintf("has a pattern of %d bytes; use at most %d", len(text), patternMost)
-		}
-	})
-	ast.PostOrderVisit(tree.Expr(), visit)
-	return wrong
 }
 
 // When the cost is estimated a list is taken to have as many entries as a person may have

@@ -22,7 +22,7 @@ import (
 // Bounds of a mapping, and of what comes out of it.
 const (
 	SourceMost = 4096    // bytes of one expression
-	CostMost   = 100_000 // units of CEL that one expression may cost
+	CostMost   = 100_000 // units of CEL that all expressions together may cost
 
 	SubjectMost = 255 // bytes
 	EmailMost   = 254
@@ -89,7 +89,7 @@ func New(s Source) (*Mapping, []Problem) {
 			}
 			continue
 		}
-		program, wrong := build(*f.text, results[f.name])
+		program, wrong := program(f.name, *f.text)
 		if wrong != "" {
 			problems = append(problems, Problem{f.name, wrong})
 			continue

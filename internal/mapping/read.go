@@ -13,7 +13,7 @@ import (
 
 // The sentences of an Error.
 const (
-	whyFails     = "its expression fails on these claims: one that it names is missing or of another type, or it costs too much; write claims.?x for one that may be missing"
+	whyFails     = "fails on these claims: one that it names is missing or of another type, or it costs too much; write claims.?x for one that may be missing"
 	whyText      = "is not a text"
 	whyTruth     = "is not true or false"
 	whyList      = "is not a list of texts"
@@ -24,7 +24,6 @@ const (
 	whyGroups    = "are more than 500, or one of them is empty, longer than 256 bytes or has a control character"
 	whyMethods   = "are more than 16, or one of them is no name of a method"
 	whyTooLarge  = "are too many or too deep to be read"
-	whyNotText   = "hold text that is not UTF-8"
 	whyNotClaims = "hold something that is not of JSON"
 )
 
@@ -32,6 +31,7 @@ const (
 type evaluation struct {
 	mapping *Mapping
 	input   map[string]any
+	cost    uint64 // of all expressions so far
 	err     error
 }
 
@@ -48,8 +48,11 @@ func (e *evaluation) value(field string) ref.Val {
 	if program == nil || e.err != nil {
 		return nil
 	}
-	v, _, err := program.Eval(e.input)
-	if err != nil || types.IsUnknownOrError(v) {
+	v, details, err := program.Eval(e.input)
+	if details != nil && details.ActualCost() != nil {
+		e.cost += *details.ActualCost()
+	}
+	if err != nil || types.IsUnknownOrError(v) || e.cost > CostMost {
 		e.refuse(field, whyFails)
 		return nil
 	}

@@ -1,7 +1,10 @@
 package model
 
 import (
+	"net/url"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/mapping"
@@ -50,6 +53,18 @@ func (p *Provider) Equal(other *Provider) bool {
 	return p.Mapping.Equal(other.Mapping) && reflect.DeepEqual(mine, theirs)
 }
 
+// CallbackURL is where answers of the provider come back to, on its own so that no answer of
+// one is taken for another's (RFC 9700 section 4.4). Of type SAML it is the assertion
+// consumer service, and our entity ID unless one is declared.
+func (p *Provider) CallbackURL(issuer string) string {
+	return strings.TrimSuffix(issuer, "/") + "/login/callback/" + url.PathEscape(p.UID) + "/"
+}
+
+// MetadataURL is where our own metadata is, for a provider of type SAML.
+func (p *Provider) MetadataURL(issuer string) string {
+	return strings.TrimSuffix(issuer, "/") + "/login/metadata/" + url.PathEscape(p.UID) + "/"
+}
+
 // Secret is what is presented to the provider; zero if there is none.
 func (p *Provider) Secret() Sensitive {
 	switch {
@@ -64,4 +79,49 @@ func (p *Provider) Secret() Sensitive {
 	default:
 		return Sensitive{}
 	}
+}
+
+// sameProviders keeps those that are in both, with the stricter rules of the two.
+func sameProviders(old, next []*Provider) []*Provider {
+	var kept []*Provider
+	for _, p := range old {
+		i := slices.IndexFunc(next, func(n *Provider) bool {
+			return n.UID == p.UID && n.Type == p.Type && n.OrganizationID == p.OrganizationID
+		})
+		if i >= 0 {
+			kept = append(kept, p.only(next[i]))
+		}
+	}
+	return kept
+}
+
+// only is the stricter rules of the two. Of settings that are others there is no stricter
+// one: nobody signs in by them, and who has stays.
+func (p *Provider) only(next *Provider) *Provider {
+	if p.Equal(next) {
+		return p
+	}
+	kept := *p
+	if p.Local != nil && next.Local != nil {
+		kept.Local = &LocalPolicy{
+			MinLength:   max(p.Local.MinLength, next.Local.MinLength),
+			CheckCommon: p.Local.CheckCommon || next.Local.CheckCommon,
+		}
+	}
+	modes := []string{ProvisionJIT, ProvisionLinkOnly, ProvisionDeny}
+	if slices.Index(modes, next.Provisioning.Mode) > slices.Index(modes, p.Provisioning.Mode) {
+		kept.Provisioning.Mode = next.Provisioning.Mode
+	}
+	if next.Provisioning.LinkBy != p.Provisioning.LinkBy {
+		kept.Provisioning.LinkBy = LinkBySubject
+	}
+	kept.GroupsMaxAge = min(p.GroupsMaxAge, next.GroupsMaxAge)
+	kept.Suspended = p.Suspended || next.Suspended || !p.sameSettings(next)
+	return &kept
+}
+
+// sameSettings reports whether both ask the same elsewhere, and read the same from it.
+func (p *Provider) sameSettings(other *Provider) bool {
+	return p.Mapping.Equal(other.Mapping) && reflect.DeepEqual(p.OIDC, other.OIDC) && reflect.DeepEqual(p.OAuth2, other.OAuth2) &&
+		reflect.DeepEqual(p.GitHub, other.GitHub) && reflect.DeepEqual(p.SAML, other.SAML) && reflect.DeepEqual(p.LDAP, other.LDAP)
 }

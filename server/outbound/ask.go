@@ -14,6 +14,33 @@ import (
 // ErrTooLarge: an answer is larger than it may be. What of it was read is thrown away.
 var ErrTooLarge = errors.New("the answer is too large")
 
+// ErrBusy: as many are asked already as may be at the same time. Nobody waits for that.
+var ErrBusy = errors.New("too many answers are waited for already")
+
+// Gate bounds how many answers are waited for at the same time, by all who share it: slow
+// servers of one tenant keep nobody else's requests from being served.
+type Gate chan struct{}
+
+// Within returns the Client behind a gate, on the same connections.
+func (c *Client) Within(g Gate) *Client {
+	gated := *c
+	gated.gate = g
+	return &gated
+}
+
+// enter takes a place at the gate, or says that there is none.
+func (c *Client) enter() (leave func(), err error) {
+	if c.gate == nil {
+		return func() {}, nil
+	}
+	select {
+	case c.gate <- struct{}{}:
+		return func() { <-c.gate }, nil
+	default:
+		return nil, ErrBusy
+	}
+}
+
 // Ask is one request.
 type Ask struct {
 	URL    string     // https
@@ -33,12 +60,17 @@ type Reply struct {
 }
 
 // Send sends one request and reads the whole answer. The error says where it failed and
-// shows nothing of what was sent or answered. ErrRefused, ErrTooLarge.
+// shows nothing of what was sent or answered. ErrRefused, ErrTooLarge, ErrBusy.
 func (c *Client) Send(ctx context.Context, ask Ask) (Reply, error) {
 	r, err := ask.request(ctx)
 	if err != nil {
 		return Reply{}, err
 	}
+	leave, err := c.enter()
+	if err != nil {
+		return Reply{}, fmt.Errorf("fetch from %s: %w", r.URL.Host, err)
+	}
+	defer leave()
 	answer, err := c.http.Do(r)
 	if err != nil {
 		return Reply{}, fmt.Errorf("fetch from %s: %w", r.URL.Host, cause(err))

@@ -52,6 +52,7 @@ type Options struct {
 // certificates are verified by the bundle (PEM) alone. Without one they stay as they are; a
 // bundle that has no certificate verifies nobody.
 func (o Options) With(bundle string) Options {
+	o.PerHost = cmp.Or(o.PerHost, 16) // people wait for it, each for themselves
 	if bundle != "" {
 		o.RootCAs = x509.NewCertPool()
 		o.RootCAs.AppendCertsFromPEM([]byte(bundle))
@@ -65,6 +66,7 @@ type Client struct {
 	http   *http.Client
 	dialer *net.Dialer
 	roots  *x509.CertPool
+	gate   Gate // nil: as many as like
 }
 
 // New returns a Client.

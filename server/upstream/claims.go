@@ -18,7 +18,7 @@ import (
 // is written as.
 func value(raw []byte) (any, error) {
 	d := strict.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
+	d.SetNumberType(strict.UnmarshalJSONNumber)
 	var v any
 	if d.Decode(&v) != nil {
 		return nil, errNoJSON

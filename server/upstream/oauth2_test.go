@@ -63,7 +63,7 @@ func TestAServerThatKnowsTheSecretOnlyInTheFormIsGivenItSo(t *testing.T) {
 func TestAUserInfoThatIsNoObjectIsRefused(t *testing.T) {
 	for _, body := range []string{`[]`, `"4711"`, `{"id":1,"id":2}`, `{"id":1} {"id":2}`, `{"id":1e999}`, ``, upstreamtest.Inner} {
 		h := newForge(t)
-		p := h.IdP.OAuth2("forge")
+		p := h.OAuth2("forge")
 		p.OAuth2.UserInfoURL = h.URL + "/api/v3/raw"
 		h.Edit(func(e *upstreamtest.Edits) {
 			e.GitHub = func(string, string) (any, int) { return upstreamtest.Raw(body), http.StatusOK }
@@ -248,7 +248,7 @@ func TestProvidersWithoutSettingsAreLookedFor(t *testing.T) {
 		if err := prober.Probe(t.Context(), upstreamtest.Now); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		h.IdP.Close()
+		h.Close()
 		if err := prober.Probe(t.Context(), upstreamtest.Now); err == nil {
 			t.Errorf("%s: reached", name)
 		}

@@ -65,7 +65,7 @@ func (h *house) attempt(t *testing.T, a upstream.Attempt) (upstream.Proof, error
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h.Validate(t.Context(), upstream.Answer{Now: upstreamtest.Now, State: step.State, Form: h.IdP.SignIn(t, step)})
+	return h.Validate(t.Context(), upstream.Answer{Now: upstreamtest.Now, State: step.State, Form: h.SignIn(t, step)})
 }
 
 // refuses checks that a sign-in is refused for this reason, after it worked without the edit.
@@ -481,7 +481,7 @@ func TestUnknownKeysAreLookedForOnceAMinute(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Validate(t.Context(), upstream.Answer{Now: now, State: step.State, Form: h.IdP.SignIn(t, step)}); !errors.Is(err, upstream.ErrRefused) {
+		if _, err := h.Validate(t.Context(), upstream.Answer{Now: now, State: step.State, Form: h.SignIn(t, step)}); !errors.Is(err, upstream.ErrRefused) {
 			t.Errorf("%v", err)
 		}
 	}
@@ -508,7 +508,9 @@ func TestATokenEndpointOutOfOrderProvesNothing(t *testing.T) {
 			w.WriteHeader(503)
 			_, _ = w.Write([]byte(`{"error":"temporarily_unavailable"}`))
 		}, upstream.ErrUnavailable},
-		"429":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, upstreamtest.Inner, 429) }, upstream.ErrUnavailable},
+		"429": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, upstreamtest.Inner, http.StatusTooManyRequests)
+		}, upstream.ErrUnavailable},
 		"an array": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`[]`)) }, upstream.ErrRefused},
 		"deep":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(`{"a":`), 50_000)) }, upstream.ErrRefused},
 		"no token": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"token_type":"Bearer"}`)) }, upstream.ErrRefused},

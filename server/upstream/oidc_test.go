@@ -3,16 +3,24 @@ package upstream_test
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server/upstream"
@@ -76,7 +84,7 @@ func TestACodeOfAnotherSignInIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return step, h.IdP.SignIn(t, step)
+		return step, h.SignIn(t, step)
 	}
 	mine, back := begin()
 	_, stolen := begin()
@@ -278,6 +286,10 @@ func TestRecheckAsksByTheRefreshToken(t *testing.T) {
 		"userinfo of somebody else": func(e *upstreamtest.Edits) {
 			e.UserInfo = func(c map[string]any) { c["sub"] = "4712" }
 		},
+		"all of it of somebody else": func(e *upstreamtest.Edits) {
+			e.UserInfo = func(c map[string]any) { c["sub"] = "4712" }
+			e.Claims = func(c map[string]any) { c["sub"] = "4712" }
+		},
 		"no key that is known": func(e *upstreamtest.Edits) { e.Header = map[string]any{"kid": "k2"} },
 	} {
 		h.Edit(func(e *upstreamtest.Edits) { *e = upstreamtest.Edits{} })
@@ -314,7 +326,7 @@ func TestRecheckWithASecretThatIsWrongTakesNobodyAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := h.IdP.OIDC("okta")
+	p := h.OIDC("okta")
 	offline(p)
 	p.OIDC.ClientSecret = model.NewSensitive("another-secret-than-the-provider-has")
 	if _, err := backendOf(t, p).(upstream.Rechecker).Recheck(t.Context(), upstreamtest.Now, upstreamtest.Subject, first.Renewal); !errors.Is(err, upstream.ErrUnavailable) || errors.Is(err, upstream.ErrGone) {
@@ -334,5 +346,60 @@ func TestWhoHangsUpKeepsNobodyElseWaiting(t *testing.T) {
 	cancel() // before, or while it waits
 	if err := <-gone; !errors.Is(err, upstream.ErrUnavailable) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Providers of whole clouds publish many keys, some of which are for something else.
+func TestAKeyIsFoundAmongManyOthers(t *testing.T) {
+	h := newHouse(t)
+	var all []jose.JSONWebKey
+	for i := range 12 {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use := "sig"
+		if i%2 == 0 {
+			use = "enc"
+		}
+		all = append(all, jose.JSONWebKey{Key: k.Public(), KeyID: fmt.Sprint("ec-", i), Use: use})
+	}
+	all = append(all, jose.JSONWebKey{Key: h.Key.Public(), KeyID: "k1", Use: "sig"})
+	h.Edit(func(e *upstreamtest.Edits) { e.Keys = func() []jose.JSONWebKey { return all } })
+	if _, err := h.attempt(t, upstream.Attempt{}); err != nil {
+		t.Error(err)
+	}
+	// Without a key ID it must be the only one of its kind.
+	unnamed := func(c map[string]any) string {
+		return unsigned(`{"alg":"RS256"}`, c, func(input string) []byte {
+			sum := sha256.Sum256([]byte(input))
+			s, err := rsa.SignPKCS1v15(rand.Reader, h.Key, crypto.SHA256, sum[:])
+			if err != nil {
+				panic(err)
+			}
+			return s
+		})
+	}
+	h.Edit(func(e *upstreamtest.Edits) { e.IDToken = unnamed })
+	if _, err := h.attempt(t, upstream.Attempt{}); err != nil {
+		t.Errorf("the only RSA key: %v", err)
+	}
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, jose.JSONWebKey{Key: other.Public(), KeyID: "k2", Use: "sig"})
+	if err := h.Backend.(upstream.Prober).Probe(t.Context(), upstreamtest.Now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.attempt(t, upstream.Attempt{}); !errors.Is(err, upstream.ErrRefused) {
+		t.Errorf("one of two: %v", err)
+	}
+	// A set that has no end is none.
+	for i := range 60 {
+		all = append(all, jose.JSONWebKey{Key: other.Public(), KeyID: fmt.Sprint("more-", i), Use: "sig"})
+	}
+	if err := h.Backend.(upstream.Prober).Probe(t.Context(), upstreamtest.Now); err == nil {
+		t.Error("a set of 74 keys was read")
 	}
 }

@@ -96,7 +96,9 @@ func (b *Backends) probeAll(ctx context.Context, e *entry) {
 		if ctx.Err() != nil {
 			return // it was not the provider that ended it
 		}
-		b.saw(e, err)
+		if !errors.Is(err, outbound.ErrBusy) { // which says something of us
+			b.saw(e, err)
+		}
 		pause := every
 		if failed++; err == nil {
 			failed = 0

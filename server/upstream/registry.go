@@ -37,6 +37,8 @@ func New(p *model.Provider, env Env) (Backend, error) {
 	switch {
 	case p.GitHub != nil:
 		return newGitHub(p, env)
+	case p.LDAP != nil:
+		return newLDAP(p, env)
 	case p.Local != nil:
 		return newLocal(p, env)
 	case p.OAuth2 != nil:
@@ -58,8 +60,9 @@ type Backends struct {
 	slots   chan struct{} // of probes at the same time
 
 	mu    sync.RWMutex
-	of    map[string]*entry // by UID of the provider
-	watch func(*entry)      // nil: Run does not
+	of    map[string]*entry        // by UID of the provider
+	gates map[string]outbound.Gate // by ID of the organization
+	watch func(*entry)             // nil: Run does not
 }
 
 // entry is one provider.
@@ -72,7 +75,7 @@ type entry struct {
 
 // NewBackends returns Backends without any.
 func NewBackends(env Env) *Backends {
-	return &Backends{env: env, of: map[string]*entry{}, changed: make(chan struct{}, 1), slots: make(chan struct{}, mostProbes)}
+	return &Backends{env: env, of: map[string]*entry{}, gates: map[string]outbound.Gate{}, changed: make(chan struct{}, 1), slots: make(chan struct{}, mostProbes)}
 }
 
 // Configure takes the providers of a configuration: of the installation and of all
@@ -93,7 +96,7 @@ func (b *Backends) Configure(providers []*model.Provider) (problems []error) {
 			next[p.UID] = e
 			continue
 		}
-		backend, err := New(p, b.env)
+		backend, err := New(p, b.envOf(p.OrganizationID))
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -110,7 +113,33 @@ func (b *Backends) Configure(providers []*model.Provider) (problems []error) {
 		}
 	}
 	b.of = next
+	b.sweep()
 	return problems
+}
+
+// sweep forgets gates of organizations without providers; b.mu is held.
+func (b *Backends) sweep() {
+	kept := make(map[string]outbound.Gate, len(b.gates))
+	for _, e := range b.of {
+		kept[e.provider.OrganizationID] = b.gates[e.provider.OrganizationID]
+	}
+	b.gates = kept
+}
+
+// mostOfOne is how many answers are waited for at the same time for all providers of one
+// organization, and for those of the installation.
+const mostOfOne = 64
+
+// envOf is the surroundings of an organization's backends; b.mu is held.
+func (b *Backends) envOf(organization string) Env {
+	gate := b.gates[organization]
+	if gate == nil {
+		gate = make(outbound.Gate, mostOfOne)
+		b.gates[organization] = gate
+	}
+	env, reach := b.env, b.env.Outbound
+	env.Outbound = func(caBundle string) *outbound.Client { return reach(caBundle).Within(gate) }
+	return env
 }
 
 // Of returns the backend of a provider; false: there is none.

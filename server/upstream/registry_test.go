@@ -12,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/upstream"
 	"github.com/gatehouse-dev/gatehouse/server/upstream/upstreamtest"
 )
@@ -224,5 +225,48 @@ func TestAProbeTakesKeysAway(t *testing.T) {
 	}
 	if p, err := h.attempt(t, upstream.Attempt{}); !errors.Is(err, upstream.ErrRefused) {
 		t.Errorf("%v, %v", p.Claims, err)
+	}
+}
+
+// A tenant with many slow providers holds up as many requests as one with one.
+func TestSlowProvidersOfOneOrganizationHoldUpFew(t *testing.T) {
+	const people = 100
+	slow, quick := upstreamtest.NewIdP(t), upstreamtest.NewIdP(t)
+	b := upstream.NewBackends(upstreamtest.Env(upstreamtest.Loopback))
+	one, two, other := slow.OIDC("one"), slow.OIDC("two"), quick.OIDC("other")
+	one.OrganizationID, two.OrganizationID, other.OrganizationID = "org_evil", "org_evil", "org_good"
+	configured(t, b, one, two, other)
+	answers := map[string]upstream.Answer{}
+	for _, uid := range []string{"one", "two"} {
+		step, err := of(t, b, uid).Authenticate(t.Context(), upstream.Attempt{Now: upstreamtest.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers[uid] = upstream.Answer{Now: upstreamtest.Now, State: step.State, Form: slow.SignIn(t, step)}
+	}
+	slow.Fault(upstreamtest.Slow)
+	results := make(chan error, 2*people)
+	for range people {
+		for uid, a := range answers {
+			go func() {
+				_, err := of(t, b, uid).Validate(t.Context(), a)
+				results <- err
+			}()
+		}
+	}
+	for range 2*people - 64 {
+		if err := <-results; !errors.Is(err, upstream.ErrUnavailable) || !errors.Is(err, outbound.ErrBusy) {
+			t.Fatalf("%v", err)
+		}
+	}
+	h := &house{quick, of(t, b, "other")}
+	if _, err := h.attempt(t, upstream.Attempt{}); err != nil {
+		t.Errorf("another organization's: %v", err)
+	}
+	slow.Fault("")
+	for range 64 {
+		if err := <-results; errors.Is(err, outbound.ErrBusy) {
+			t.Errorf("%v", err)
+		}
 	}
 }
