@@ -233,13 +233,18 @@ func samlWritten(t testing.TB, el *etree.Element) string {
 }
 
 func samlDescribed(signers ...*samlSigner) string {
+	return samlDescribedAt("https://idp.example.com", signers...)
+}
+
+// samlDescribedAt is the metadata of a provider whose endpoints are at this address.
+func samlDescribedAt(base string, signers ...*samlSigner) string {
 	var keys strings.Builder
 	for _, s := range signers {
 		fmt.Fprintf(&keys, `<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data><ds:X509Certificate>%s</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>`,
 			base64.StdEncoding.EncodeToString(s.certificate.Raw))
 	}
 	return `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="` + samlTheirs + `"><md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">` +
-		keys.String() + `<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example.com/post"/><md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example.com/sso?tenant=a%20b"/></md:IDPSSODescriptor></md:EntityDescriptor>`
+		keys.String() + `<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="` + base + `/post"/><md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="` + base + `/sso?tenant=a%20b"/></md:IDPSSODescriptor></md:EntityDescriptor>`
 }
 
 // samlBackend is the backend of a provider that has declared its metadata.

@@ -220,7 +220,7 @@ func TestTheRequestNamesUsAndNobodyElse(t *testing.T) {
 	}
 }
 
-func samlInflated(t *testing.T, encoded string) string {
+func samlInflated(t testing.TB, encoded string) string {
 	t.Helper()
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {

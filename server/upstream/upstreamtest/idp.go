@@ -81,6 +81,7 @@ type Edits struct {
 	Exchange  http.HandlerFunc // in the place of the token endpoint
 	Answer    func(url.Values)
 	GitHub    func(path string, page string) (any, int)
+	Metadata  func() string // of SAML
 }
 
 type grant struct{ kind, nonce, challenge, redirect, scope string }
@@ -105,6 +106,11 @@ func NewIdP(t testing.TB) *IdP {
 	mux.HandleFunc("POST /login/oauth/access_token", p.token)
 	mux.HandleFunc("GET /userinfo", p.userinfo)
 	mux.HandleFunc("GET /api/v3/", p.github)
+	mux.HandleFunc("GET /metadata", func(w http.ResponseWriter, _ *http.Request) {
+		if edit := p.now().Metadata; edit != nil {
+			_, _ = w.Write([]byte(edit()))
+		}
+	})
 	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.asked[r.URL.Path]++
