@@ -20,7 +20,7 @@ const (
 	upstreamScopesMost   = 32
 	upstreamScopeMost    = 256
 	upstreamClientIDMost = 256
-	upstreamSecretMost   = 4096
+	upstreamSecretMost   = 500 // of a Secret in a cluster no more than 512 bytes are kept
 	githubMost           = 64
 )
 
