@@ -13,6 +13,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
 // writes counts requests that change something, those to the Lease apart, and among the
@@ -206,7 +208,7 @@ func TestWhoCannotRenewTheLeaseStopsWritingAndLeadsAgain(t *testing.T) {
 	b.change(kindRole, "acme", "member", func(spec map[string]any) { spec["displayName"] = "Renamed" })
 	b.eventually("served", func() error {
 		org := b.snapshot().OrganizationBySlug("acme")
-		for _, holding := range org.RolesOf("ann@acme.example", time.Now()) {
+		for _, holding := range org.RolesOf(model.Person{Addresses: []model.ProvenAddress{{Address: "ann@acme.example"}}}, time.Now()) {
 			if holding.DisplayName == "Renamed" {
 				return nil
 			}

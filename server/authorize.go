@@ -210,7 +210,7 @@ func (s *Server) settled(r *request, a *inquiry) (answer, error) {
 func (r *request) admitting(a *inquiry) (choices []*model.Organization) {
 	for o := range r.Organizations() {
 		if !o.Suspended && o.Admits(a.Application) && r.counts(a.session, o) &&
-			a.session.User.EmailProvenBy != "" && len(o.RolesOf(a.session.User.Email, r.now)) > 0 {
+			len(o.RolesOf(a.session.User.Person(), r.now)) > 0 {
 			choices = append(choices, o)
 		}
 	}

@@ -32,7 +32,7 @@ func TestWhatIsTooLongIsNeitherKeptNorSentBack(t *testing.T) {
 
 // Whoever may work nowhere is offered nothing, and is told of no organization.
 func TestOnlyOrganizationsThatAreWorthAChoiceAreOffered(t *testing.T) {
-	unproven := store.User{ID: "usr_evaevaevaevaevaevaevae", Email: "eva@example.com", Name: "Eva"}
+	unproven := store.User{ID: "usr_evaevaevaevaevaevaevae", Email: "eva@example.com", Login: "eva@example.com", Name: "Eva"}
 	for name, c := range map[string]struct {
 		change func(*servertest.Declared)
 		person store.User
@@ -199,7 +199,7 @@ func TestAnApprovalCountsWhereThePageSaid(t *testing.T) {
 // A role names an address; whoever merely says that it is theirs holds nothing by it.
 func TestAnAddressThatIsNotProvenHoldsNoRole(t *testing.T) {
 	w := servertest.New(t)
-	eva := store.User{ID: "usr_evaevaevaevaevaevaevae", Email: "eva@example.com", Name: "Eva"}
+	eva := store.User{ID: "usr_evaevaevaevaevaevaevae", Email: "eva@example.com", Login: "eva@example.com", Name: "Eva"}
 	if err := w.Store.CreateUser(t.Context(), eva, store.Event{Time: w.Now(), Action: "user.created"}); err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func newTown(t *testing.T) *town {
 	}
 	for i, email := range []string{"ann@example.com", "bob@example.com"} {
 		u := store.User{
-			ID: "usr_" + strings.Repeat("ab"[i:i+1], 22), Email: email, Name: email, PasswordHash: rightHash(),
+			ID: "usr_" + strings.Repeat("ab"[i:i+1], 22), Email: email, Login: email, Name: email, PasswordHash: rightHash(),
 			CreatedAt: w.clock, EmailProvenBy: "operator", EmailProvenAt: w.clock,
 		}
 		if err := db.CreateUser(t.Context(), u, store.Event{Time: w.clock, Action: "user.created"}); err != nil {

@@ -17,7 +17,7 @@ func (s *Server) userinfo(r *request) (answer, error) {
 	if err := s.needs(v, oauth.OpenID); err != nil {
 		return nil, err
 	}
-	who := grants.Disclosed(v.User, v.Roles, v.Scopes)
+	who := grants.Disclosed(v.User, v.Organization, v.Roles, v.Scopes)
 	b := make([]byte, 0, 512)
 	b = appendString(append(b, `{"sub":`...), v.User.ID)
 	if who.Name != "" {

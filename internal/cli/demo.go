@@ -83,8 +83,9 @@ func (in *installation) guide(password string) guide {
 	if in.manifests != "" {
 		g.Change = "Edit the manifests: a change is served as soon as the file is saved."
 	}
+	demo := model.Person{Addresses: []model.ProvenAddress{{Address: demoEmail}}}
 	for _, o := range slices.SortedFunc(in.served.Load().Organizations(), bySlug) {
-		switch member := len(o.RolesOf(demoEmail, time.Now())) > 0; {
+		switch member := len(o.RolesOf(demo, time.Now())) > 0; {
 		case !member:
 			g.Other = cmp.Or(g.Other, o.Slug)
 		case g.Organization == "":

@@ -27,7 +27,7 @@ func withAnn(t *testing.T, dir string) (*store.DB, store.User) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	u := store.User{ID: "usr_ann", Email: "ann@acme.com", Name: "Ann Lee", CreatedAt: storetest.Noon}
+	u := store.User{ID: "usr_ann", Email: "ann@acme.com", Login: "ann@acme.com", Name: "Ann Lee", CreatedAt: storetest.Noon}
 	if err := db.CreateUser(t.Context(), u, storetest.Act("user.created")); err != nil {
 		t.Fatal(err)
 	}

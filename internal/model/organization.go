@@ -73,12 +73,6 @@ func (o *Organization) Applications() iter.Seq[*Application] { return maps.Value
 // People yields every address that holds a role, with the roles, in no particular order.
 func (o *Organization) People() iter.Seq2[string, []Holding] { return maps.All(o.people) }
 
-// RolesOf returns the roles that a person holds now, by lower-cased proven address.
-// Somebody who holds none is no member.
-func (o *Organization) RolesOf(address string, now time.Time) []*Role {
-	return held(o.people[address], now)
-}
-
 // Counts reports whether a sign-in by the provider counts for this organization.
 func (o *Organization) Counts(providerUID string) bool {
 	for _, p := range o.Providers {

@@ -36,10 +36,10 @@ func TestAnEndIsTheFirstMomentWithout(t *testing.T) {
 	}
 	role := &model.Role{Name: "reader"}
 	o := model.Organization{}.WithMembers(nil, map[string][]model.Holding{"ann@acme.com": {{Role: role, NotAfter: noon}}})
-	if len(o.RolesOf("ann@acme.com", noon.Add(-1))) != 1 || len(o.RolesOf("ann@acme.com", noon)) != 0 {
+	if len(o.RolesOf(proven("ann@acme.com"), noon.Add(-1))) != 1 || len(o.RolesOf(proven("ann@acme.com"), noon)) != 0 {
 		t.Error("a role is held until notAfter")
 	}
-	if len(o.RolesOf("", noon.Add(-1))) != 0 || len(o.RolesOf("Ann@acme.com", noon.Add(-1))) != 0 {
+	if len(o.RolesOf(model.Person{}, noon.Add(-1))) != 0 || len(o.RolesOf(proven("Ann@acme.com"), noon.Add(-1))) != 0 {
 		t.Error("somebody else holds the role")
 	}
 }
@@ -76,4 +76,12 @@ func TestScopesOfSeveralRolesAreTheirUnion(t *testing.T) {
 	if len(model.ScopesOf(nil)) != 0 {
 		t.Error("no role has scopes")
 	}
+}
+
+// proven is somebody who has proven addresses to the installation itself.
+func proven(addresses ...string) (p model.Person) {
+	for _, a := range addresses {
+		p.Addresses = append(p.Addresses, model.ProvenAddress{Address: a})
+	}
+	return p
 }

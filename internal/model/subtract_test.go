@@ -39,7 +39,7 @@ func TestOnlySubtracts(t *testing.T) {
 			t.Errorf("application %s is served though it is %s", uid, why)
 		}
 	}
-	if scopes := ScopesOf(got.RolesOf("ann", noon)); scopes.String() != "b" {
+	if scopes := ScopesOf(got.RolesOf(Person{Addresses: []ProvenAddress{{Address: "ann"}}}, noon)); scopes.String() != "b" {
 		t.Errorf("ann holds %s", scopes)
 	}
 	if !old.Only(world(true, role)).Organization("o").Suspended {

@@ -160,7 +160,7 @@ func (rows) Grant(context.Context, [16]byte) (store.Grant, error) {
 }
 func (rows) Revoked(context.Context, [12]byte) (bool, error) { return false, nil }
 func (rows) User(_ context.Context, id string) (store.User, error) {
-	return store.User{ID: id, Email: id, EmailProvenBy: "operator"}, nil
+	return store.User{ID: id, Email: id, Login: id, EmailProvenBy: "operator"}, nil
 }
 
 func newJudge(t *testing.T) judge {

@@ -23,7 +23,7 @@ const (
 	GrantEnded           Reason = "the grant of the token has ended"
 	ApplicationGone      Reason = "the application of the token is no longer served"
 	OrganizationGone     Reason = "the organization of the token is no longer served"
-	PersonGone           Reason = "the person's account is gone, disabled or without a proven address"
+	PersonGone           Reason = "the person's account is gone or disabled"
 	NotMember            Reason = "the person holds no role in the organization"
 	ProviderDoesNotCount Reason = "the person's sign-in does not count in the organization"
 )

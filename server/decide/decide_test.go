@@ -80,7 +80,7 @@ func newPlace(t *testing.T) *place {
 				ID: [16]byte{1}, UserID: "ann", ApplicationUID: "cli", OrganizationID: "acme", ProviderUID: "local",
 				Scopes: scopes, AuthTime: noon, CreatedAt: noon, ExpiresAt: noon.Add(24 * time.Hour),
 			},
-			user: &store.User{ID: "ann", Email: "ann@example.com", EmailProvenBy: "operator"},
+			user: &store.User{ID: "ann", Email: "ann@example.com", Login: "ann@example.com", EmailProvenBy: "operator"},
 		},
 		minter: tokens.NewMinter("https://id.example", keys),
 		token: tokens.Access{
@@ -147,16 +147,16 @@ var ends = []struct {
 		"an application gone once": func(p *place) { p.gone["cli"] = noon },
 	}},
 	{decide.PersonGone, map[string]func(*place){
-		"no such person":           func(p *place) { p.user = nil },
-		"a disabled account":       func(p *place) { p.user.Disabled = true },
-		"an address nobody proved": func(p *place) { p.user.EmailProvenBy = "" },
+		"no such person":     func(p *place) { p.user = nil },
+		"a disabled account": func(p *place) { p.user.Disabled = true },
 	}},
 	{decide.NotMember, map[string]func(*place){
 		"no role": func(p *place) { p.roles = nil },
 		"a role whose time is over": func(p *place) {
 			p.roles = map[string][]model.Holding{"ann@example.com": {{Role: p.roles["ann@example.com"][0].Role, NotAfter: p.now}}}
 		},
-		"another address": func(p *place) { p.user.Email = "bob@example.com" },
+		"another address":          func(p *place) { p.user.Login = "bob@example.com" },
+		"an address nobody proved": func(p *place) { p.user.EmailProvenBy = "" },
 	}},
 	{decide.ProviderDoesNotCount, map[string]func(*place){
 		"no provider counts":   func(p *place) { p.org.Providers = nil },

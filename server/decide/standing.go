@@ -71,13 +71,12 @@ func (d *Decider) Approval(ctx context.Context, w *World, now time.Time, a Appro
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Standing{}, fmt.Errorf("look up person: %w", err)
 	}
-	// A role names an address: it counts only for whoever has proven that it is theirs.
-	if err != nil || user.Disabled || user.EmailProvenBy == "" {
+	if err != nil || user.Disabled {
 		s.Reason = PersonGone
 		return s, nil
 	}
 	s.User = &user
-	roles := s.Organization.RolesOf(user.Email, now)
+	roles := s.Organization.RolesOf(user.Person(), now)
 	switch {
 	case len(roles) == 0:
 		s.Reason = NotMember

@@ -24,12 +24,12 @@ type Identity struct {
 
 // Disclosed is what of a person the scopes of the protocol disclose in an organization
 // (OpenID Connect Core section 5.4). A group is a role held there.
-func Disclosed(u *store.User, roles []*model.Role, scopes oauth.ScopeSet) (i Identity) {
+func Disclosed(u *store.User, org *model.Organization, roles []*model.Role, scopes oauth.ScopeSet) (i Identity) {
 	if scopes.Has(oauth.Profile) {
 		i.Name = u.Name
 	}
 	if scopes.Has(oauth.Email) {
-		i.Email, i.EmailVerified = u.Email, u.EmailProvenBy != ""
+		i.Email, i.EmailVerified = u.Email, u.Email != "" && org.Proven(u.Person(), u.Email)
 	}
 	if scopes.Has(oauth.Groups) {
 		i.Groups = make([]string, 0, len(roles))
@@ -45,7 +45,7 @@ func Disclosed(u *store.User, roles []*model.Role, scopes oauth.ScopeSet) (i Ide
 // idToken tells the application who the person is, and when they proved it (OpenID Connect
 // Core section 2). One that comes with a refresh has the time of the first (section 12.2).
 func (p *Pipeline) idToken(i *Issued, c clientauth.Client, got *redemption) (string, error) {
-	who := Disclosed(i.User, got.standing.Roles, got.scopes)
+	who := Disclosed(i.User, got.standing.Organization, got.standing.Roles, got.scopes)
 	return p.Tokens.MintIDToken(c.Application.IDTokenAlg, &tokens.IDToken{
 		Subject: got.grant.UserID, Audience: c.Application.ClientID,
 		IssuedAt: i.Access.IssuedAt, ExpiresAt: i.Access.IssuedAt.Add(idTokenLife),

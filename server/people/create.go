@@ -47,7 +47,7 @@ func Create(ctx context.Context, db Creator, n NewUser) (store.User, error) {
 		return store.User{}, err
 	}
 	u := store.User{
-		ID: newUserID(), Email: email, Name: name, PasswordHash: Hash(n.Password),
+		ID: NewID(), Email: email, Login: email, Name: name, PasswordHash: Hash(n.Password),
 		CreatedAt: n.Now, EmailProvenBy: n.By, EmailProvenAt: n.Now,
 	}
 	ev := store.Event{Time: n.Now, Actor: n.By, Action: "user.created", Target: u.ID, Outcome: "ok"}
@@ -68,7 +68,8 @@ func CheckName(name string) error {
 	return nil
 }
 
-func newUserID() string {
+// NewID is the ID of a new account.
+func NewID() string {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
 	return "usr_" + base64.RawURLEncoding.EncodeToString(id)

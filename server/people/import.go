@@ -137,7 +137,7 @@ func (im *importing) user(text []byte) (store.User, error) {
 		return store.User{}, fmt.Errorf("passwordHash: %w", err)
 	}
 	return store.User{
-		ID: newUserID(), Email: email, Name: name, PasswordHash: in.PasswordHash, Disabled: in.Disabled,
+		ID: NewID(), Email: email, Login: email, Name: name, PasswordHash: in.PasswordHash, Disabled: in.Disabled,
 		CreatedAt: im.now, EmailProvenBy: im.by, EmailProvenAt: im.now,
 	}, nil
 }

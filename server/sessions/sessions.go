@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
@@ -167,6 +168,7 @@ func (m *Manager) Find(ctx context.Context, r *http.Request, now time.Time) (*Se
 	if !InForce(s, now) {
 		return nil, ErrNone
 	}
+	s.Before = slices.DeleteFunc(s.Before, func(in store.SignIn) bool { return !now.Before(in.ExpiresAt) })
 	u, err := m.store.User(ctx, s.UserID)
 	if err != nil {
 		return nil, none(err, "find the session's person")

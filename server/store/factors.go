@@ -86,7 +86,7 @@ func (db *DB) AddFactor(ctx context.Context, f NewFactor, ev Event) (withCodes b
 				return err
 			}
 		}
-		if err := t.factorsChanged(f.UserID, ev); err != nil || !f.EndOthers {
+		if err := t.accountChanged(f.UserID, ev); err != nil || !f.EndOthers {
 			return err
 		}
 		ended := ev
@@ -104,14 +104,6 @@ func (t *tx) insertRecoveryCodes(userID string, hashes [][]byte) error {
 		}
 	}
 	return nil
-}
-
-// factorsChanged tells caches, and records the event.
-func (t *tx) factorsChanged(userID string, ev Event) error {
-	if err := t.changed(ev.Time, userChanged, []byte(userID)); err != nil {
-		return err
-	}
-	return t.record(ev)
 }
 
 // Factors returns a person's factors, the oldest first.
@@ -188,7 +180,7 @@ func (db *DB) RemoveFactor(ctx context.Context, userID, factorID string, ev Even
 		if _, err := t.exec(dropRecoveryCodes, userID); err != nil {
 			return err
 		}
-		return t.factorsChanged(userID, ev)
+		return t.accountChanged(userID, ev)
 	})
 }
 
@@ -203,7 +195,7 @@ func (db *DB) ResetFactors(ctx context.Context, userID string, ev Event) (count 
 		if _, err := t.exec(deleteRecoveryCodes, userID); err != nil {
 			return err
 		}
-		if err := t.factorsChanged(userID, ev); err != nil {
+		if err := t.accountChanged(userID, ev); err != nil {
 			return err
 		}
 		ended := ev

@@ -6,18 +6,19 @@ import (
 )
 
 const (
-	insertUser = `INSERT INTO users (id, email, name, password_hash, disabled, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6)`
+	insertUser = `INSERT INTO users (id, email, name, password_hash, disabled, created_at, contact)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`
 
 	insertEmailProof = `INSERT INTO email_proofs (address, proven_by, proven_at) VALUES ($1, $2, $3)
 		ON CONFLICT (address) DO UPDATE SET proven_by = excluded.proven_by, proven_at = excluded.proven_at`
 
-	selectUser = `SELECT u.id, u.email, u.name, u.password_hash, u.disabled, u.created_at,
+	// An account that has no sign-in here has its ID in the place of the address.
+	selectUser = `SELECT u.id, u.email, u.contact, u.name, u.password_hash, u.disabled, u.created_at,
 		COALESCE(p.proven_by, ''), COALESCE(p.proven_at, 0), EXISTS (` + factorOf + `u.id)
 		FROM users u LEFT JOIN email_proofs p ON p.address = u.email`
 	selectUserByID    = selectUser + ` WHERE u.id = $1 AND u.deleted_at = 0`
-	selectUserByEmail = selectUser + ` WHERE u.email = $1 AND u.deleted_at = 0`
-	selectUsers       = selectUser + ` WHERE u.deleted_at = 0 ORDER BY u.email`
+	selectUserByEmail = selectUser + ` WHERE u.email = $1 AND u.email <> u.id AND u.deleted_at = 0`
+	selectUsers       = selectUser + ` WHERE u.deleted_at = 0 ORDER BY CASE WHEN u.email = u.id THEN u.contact ELSE u.email END, u.id`
 
 	updatePassword = `UPDATE users SET password_hash = $2 WHERE id = $1 AND deleted_at = 0`
 	// Whoever proved a password that is not the account's any more changes nothing by it.
@@ -28,7 +29,7 @@ const (
 	deleteEmailProof = `DELETE FROM email_proofs WHERE address = (SELECT email FROM users WHERE id = $1)`
 	// The row stays, disabled: its ID is never free again (OpenID Connect Core section 2:
 	// sub is never reassigned), and whatever asks disabledAccount refuses it.
-	deleteUser = `UPDATE users SET email = id, name = '', password_hash = '', disabled = 1, created_at = 0, deleted_at = $2
+	deleteUser = `UPDATE users SET email = id, contact = '', name = '', password_hash = '', disabled = 1, created_at = 0, deleted_at = $2
 		WHERE id = $1 AND deleted_at = 0`
 
 	deleteSessionsOfUser = `DELETE FROM sessions WHERE user_id = $1`
@@ -65,25 +66,46 @@ func (db *DB) CreateUsers(ctx context.Context, users []User, ev Event) error {
 }
 
 func (t *tx) createUser(u User) error {
-	_, err := t.exec(insertUser, u.ID, u.Email, u.Name, u.PasswordHash, number(u.Disabled), millis(u.CreatedAt))
+	email, contact := u.Login, ""
+	if u.Login == "" {
+		email, contact = u.ID, u.Email
+	}
+	_, err := t.exec(insertUser, u.ID, email, u.Name, u.PasswordHash, number(u.Disabled), millis(u.CreatedAt), contact)
 	if err != nil || u.EmailProvenBy == "" {
 		return err
 	}
-	_, err = t.exec(insertEmailProof, u.Email, u.EmailProvenBy, millis(u.EmailProvenAt))
+	_, err = t.exec(insertEmailProof, u.Login, u.EmailProvenBy, millis(u.EmailProvenAt))
 	return err
 }
 
 // User finds an account by its ID.
 func (db *DB) User(ctx context.Context, id string) (User, error) {
-	return row(ctx, db, scanUser, selectUserByID, id)
+	return db.user(ctx, selectUserByID, id)
 }
 
-// UserByEmail finds an account by its address, lower-cased.
+// UserByEmail finds the account that signs in here with this address, lower-cased. Others
+// may show the same address.
 func (db *DB) UserByEmail(ctx context.Context, email string) (User, error) {
-	return row(ctx, db, scanUser, selectUserByEmail, email)
+	return db.user(ctx, selectUserByEmail, email)
 }
 
-// Users returns every account, ordered by address.
+// user reads one account whole.
+func (db *DB) user(ctx context.Context, query string, args ...any) (User, error) {
+	u, err := row(ctx, db, scanUser, query, args...)
+	if err != nil {
+		return User{}, err
+	}
+	if u.Identities, err = all(ctx, db, scanIdentity, selectIdentitiesOfUser, u.ID); err != nil {
+		return User{}, err
+	}
+	u.Memberships, err = all(ctx, db, scanMembership, selectMembershipsOfUser, u.ID)
+	if err != nil {
+		return User{}, err
+	}
+	return u, nil
+}
+
+// Users returns every account, ordered by address, without identities and memberships.
 func (db *DB) Users(ctx context.Context) ([]User, error) {
 	return all(ctx, db, scanUser, selectUsers)
 }
@@ -150,7 +172,8 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
 		if err := t.endEverythingOf(userID, ev.Time, "account deleted"); err != nil {
 			return err
 		}
-		for _, query := range [...]string{deleteConsentsOfUser, deleteCodesOfUser, deleteFactorsOfUser, deleteRecoveryCodes} {
+		for _, query := range [...]string{deleteConsentsOfUser, deleteCodesOfUser, deleteFactorsOfUser, deleteRecoveryCodes,
+			deleteIdentitiesOfUser, deleteMembershipsOfUser} {
 			if _, err := t.exec(query, userID); err != nil {
 				return err
 			}
@@ -160,11 +183,10 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
 }
 
 func (t *tx) endEverythingOf(userID string, at time.Time, reason string) error {
-	if _, err := t.exec(deleteResetLinksOfUser, userID); err != nil {
-		return err
-	}
-	if _, err := t.exec(deleteSessionsOfUser, userID); err != nil {
-		return err
+	for _, query := range [...]string{deleteResetLinksOfUser, deleteSignInsOfUser, deleteSessionsOfUser} {
+		if _, err := t.exec(query, userID); err != nil {
+			return err
+		}
 	}
 	if _, err := t.exec(burnCodesOfUser, userID, millis(at)); err != nil {
 		return err
@@ -193,8 +215,13 @@ func (t *tx) changedAll(at time.Time, what, query string, args ...any) (int, err
 
 func scanUser(s scanner) (u User, err error) {
 	var created, proven int64
-	err = s.Scan(&u.ID, &u.Email, &u.Name, &u.PasswordHash, &u.Disabled, &created, &u.EmailProvenBy, &proven, &u.SecondFactor)
+	err = s.Scan(&u.ID, &u.Login, &u.Email, &u.Name, &u.PasswordHash, &u.Disabled, &created, &u.EmailProvenBy, &proven, &u.SecondFactor)
 	u.CreatedAt, u.EmailProvenAt = moment(created), moment(proven)
+	if u.Login == u.ID {
+		u.Login = ""
+	} else {
+		u.Email = u.Login
+	}
 	return u, err
 }
 

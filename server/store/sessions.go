@@ -22,6 +22,15 @@ const (
 		AND ($12 = 1 OR NOT EXISTS (` + factorOf + `$10))
 		AND ($13 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $10 AND password_hash = $13))`
 
+	// The sign-in that was the last one stays known, if it was by another provider.
+	keepSignIn = `INSERT INTO sign_ins (session_id, provider_uid, auth_time, amr, expires_at)
+		SELECT id, provider_uid, auth_time, amr, expires_at FROM sessions WHERE hash = $1
+		ON CONFLICT (session_id, provider_uid) DO UPDATE SET auth_time = excluded.auth_time, amr = excluded.amr, expires_at = excluded.expires_at`
+	selectSignIns = `SELECT provider_uid, auth_time, amr, expires_at FROM sign_ins WHERE session_id = $1 AND provider_uid <> $2 ORDER BY provider_uid`
+
+	deleteSignIns       = `DELETE FROM sign_ins WHERE session_id = $1`
+	deleteSignInsOfUser = `DELETE FROM sign_ins WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1)`
+
 	touchSession  = `UPDATE sessions SET last_used_at = $2 WHERE hash = $1`
 	deleteSession = `DELETE FROM sessions WHERE hash = $1 RETURNING id`
 
@@ -54,6 +63,9 @@ func (db *DB) CreateSession(ctx context.Context, s Session, ev Event) error {
 // ErrConflict: the identifier is taken.
 func (db *DB) RenewSession(ctx context.Context, old []byte, s Session, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
+		if _, err := t.exec(keepSignIn, blob(old)); err != nil {
+			return err
+		}
 		err := t.one(ErrNotFound, renewSession, blob(old), blob(s.Hash), s.ProviderUID, millis(s.AuthTime), millis(s.LastUsedAt),
 			millis(s.ExpiresAt), s.IP, s.UserAgent, s.ID, s.UserID, joined(s.AMR), number(s.MultiFactor()), s.Proven)
 		if err != nil {
@@ -65,7 +77,12 @@ func (db *DB) RenewSession(ctx context.Context, old []byte, s Session, ev Event)
 
 // Session finds a session by the keyed hash of its identifier. It does not judge its age.
 func (db *DB) Session(ctx context.Context, hash []byte) (Session, error) {
-	return row(ctx, db, scanSession, selectSession, blob(hash))
+	s, err := row(ctx, db, scanSession, selectSession, blob(hash))
+	if err != nil {
+		return Session{}, err
+	}
+	s.Before, err = all(ctx, db, scanSignIn, selectSignIns, s.ID, s.ProviderUID)
+	return s, err
 }
 
 // TouchSession records the last use. Call it at most once a minute for a session.
@@ -137,6 +154,9 @@ func (t *tx) sessionEnded(id string, ev Event) error {
 	if _, err := t.exec(burnCodesOfSession, id, millis(ev.Time)); err != nil {
 		return err
 	}
+	if _, err := t.exec(deleteSignIns, id); err != nil {
+		return err
+	}
 	_, err := t.changedAll(ev.Time, grantChanged, revokeGrantsOfSession, id, millis(ev.Time), "session ended")
 	if err != nil {
 		return err
@@ -153,4 +173,12 @@ func scanSession(s scanner) (found Session, err error) {
 	found.AuthTime, found.CreatedAt = moment(auth), moment(created)
 	found.LastUsedAt, found.ExpiresAt = moment(used), moment(expires)
 	return found, err
+}
+
+func scanSignIn(s scanner) (in SignIn, err error) {
+	var auth, expires int64
+	var amr string
+	err = s.Scan(&in.ProviderUID, &auth, &amr, &expires)
+	in.AuthTime, in.AMR, in.ExpiresAt = moment(auth), words(amr), moment(expires)
+	return in, err
 }

@@ -90,7 +90,7 @@ func TestAPathMayHoldAnyCharacter(t *testing.T) {
 
 func TestAFullDiskIsUnavailableAndHarmless(t *testing.T) {
 	ctx, place := t.Context(), t.TempDir()
-	db := open(t, place, store.MaxPages(60))
+	db := open(t, place, store.MaxPages(100))
 	u := storetest.Person(t, db)
 	kept := storetest.Granted(t, db, u, storetest.GrantOf(u))
 

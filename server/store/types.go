@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 )
 
@@ -20,16 +21,66 @@ var (
 
 // User is a person's account. ID is opaque, never reused, and never equal to a client ID.
 type User struct {
-	ID           string // "usr_" and 22 characters
-	Email        string // lower-cased; unique
+	ID string // "usr_" and 22 characters
+	// Email is the address that others see, lower-cased: Login, or else what a provider
+	// said last. Empty: none is known. Only Login is unique.
+	Email string
+	// Login is the address that they sign in with here; empty: they do not.
+	Login        string
 	Name         string
 	PasswordHash string // argon2id in PHC format, or an imported bcrypt hash; empty: no password
 	Disabled     bool
 	CreatedAt    time.Time
-	// EmailProvenBy says who proved that the address is theirs ("operator"); empty: nobody.
+	// EmailProvenBy says who proved that Login is theirs ("operator"); empty: nobody did.
 	EmailProvenBy string
 	EmailProvenAt time.Time
 	SecondFactor  bool // they have a factor besides what they sign in with first
+
+	// Identities and Memberships are filled in where one account is read, not in lists.
+	Identities  []Identity // the oldest first; without Renewal
+	Memberships []model.Membership
+}
+
+// Person is what of the account decides which roles it holds.
+func (u *User) Person() model.Person {
+	p := model.Person{Memberships: u.Memberships}
+	if u.EmailProvenBy != "" {
+		p.Addresses = append(p.Addresses, model.ProvenAddress{Address: u.Login, At: u.EmailProvenAt})
+	}
+	for _, i := range u.Identities {
+		if i.Email != "" && !i.EmailProvenAt.IsZero() {
+			p.Addresses = append(p.Addresses, model.ProvenAddress{Address: i.Email, ProviderUID: i.ProviderUID, At: i.EmailProvenAt})
+		}
+		if len(i.Groups) > 0 {
+			p.Groups = append(p.Groups, model.GroupFact{ProviderUID: i.ProviderUID, Names: i.Groups, At: i.GroupsAt})
+		}
+	}
+	return p
+}
+
+// Identity is somebody as a provider knows them: the provider and the subject there are the
+// key, never an address. It belongs to one account.
+type Identity struct {
+	ProviderUID   string
+	Subject       string
+	UserID        string
+	Email         string    // lower-cased; empty: it says none
+	EmailProvenAt time.Time // when the provider first said that it is theirs; zero: it does not
+	Name          string
+	Groups        []string  // sorted, each once
+	GroupsAt      time.Time // when it said so
+	CreatedAt     time.Time
+	LastUsedAt    time.Time
+	CheckedAt     time.Time // when the provider last knew the account
+	Renewal       []byte    // sealed; what it can be asked with again
+}
+
+// SignIn is one way in which a person proved who they are in a session.
+type SignIn struct {
+	ProviderUID string
+	AuthTime    time.Time
+	AMR         []string  // RFC 8176
+	ExpiresAt   time.Time // nothing rests on it any more then
 }
 
 // Session is a person's sign-in in one browser. Its identifier is kept as a keyed hash.
@@ -45,9 +96,18 @@ type Session struct {
 	IP          string
 	UserAgent   string
 	AMR         []string // how the person proved who they are (RFC 8176)
+	// Before are the last sign-ins by other providers in the same session, in the order of
+	// their providers. Only Session fills it in.
+	Before []SignIn
 	// Proven is the password hash that the sign-in has proven. It is not kept: a session
 	// begins only while the account has it. Empty: whatever it has.
 	Proven string
+}
+
+// SignIns are all that was proven in the session: the last one by each provider, the newest
+// of all first.
+func (s *Session) SignIns() []SignIn {
+	return append([]SignIn{{s.ProviderUID, s.AuthTime, s.AMR, s.ExpiresAt}}, s.Before...)
 }
 
 // MultiFactor reports whether more than one factor was proven for the session.
@@ -163,6 +223,7 @@ type Revocation struct {
 // Event is a row of the audit log; it is written in the transaction of what it tells of.
 // It never holds a secret.
 type Event struct {
+	ID             int64 // rises with each event; set where events are read
 	Time           time.Time
 	Actor          string // user ID, client ID, or "operator"
 	OrganizationID string

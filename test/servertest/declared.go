@@ -52,8 +52,8 @@ var Secrets = map[string]string{
 // People of the world: Ann is a developer at acme and a reader at globex, Bob a reader at
 // acme.
 var (
-	Ann = store.User{ID: "usr_annannannannannannanna", Email: "ann@example.com", Name: "Ann", EmailProvenBy: "operator"}
-	Bob = store.User{ID: "usr_bobbobbobbobbobbobbobb", Email: "bob@example.com", Name: "Bob", EmailProvenBy: "operator"}
+	Ann = store.User{ID: "usr_annannannannannannanna", Email: "ann@example.com", Login: "ann@example.com", Name: "Ann", EmailProvenBy: "operator"}
+	Bob = store.User{ID: "usr_bobbobbobbobbobbobbobb", Email: "bob@example.com", Login: "bob@example.com", Name: "Bob", EmailProvenBy: "operator"}
 )
 
 // Declared is what the world declares. Tests change it and publish again.

@@ -10,7 +10,7 @@ import (
 // account makes an account; it is not inserted.
 func account(id, email string) store.User {
 	return store.User{
-		ID: id, Email: email, Name: "Grace Hopper", PasswordHash: "$2b$", Disabled: true, CreatedAt: Noon,
+		ID: id, Email: email, Login: email, Name: "Grace Hopper", PasswordHash: "$2b$", Disabled: true, CreatedAt: Noon,
 		EmailProvenBy: "operator", EmailProvenAt: Noon,
 	}
 }
@@ -24,7 +24,7 @@ func createdTogether(t *testing.T, db *store.DB) {
 	wantErr(t, "the one before it", err, store.ErrNotFound)
 	same(t, "events of a refused act", events(t, db)-before, 0)
 
-	some[1].Email = "2@example.com"
+	some[1].Email, some[1].Login = "2@example.com", "2@example.com"
 	must(t, db.CreateUsers(t.Context(), some, Act("user.imported")))
 	for _, u := range some {
 		got, err := db.User(t.Context(), u.ID)

@@ -30,7 +30,7 @@ func Person(t testing.TB, db *store.DB) store.User {
 	t.Helper()
 	name := rand.Text()
 	u := store.User{
-		ID: "usr_" + name[:22], Email: name + "@example.com", Name: "Ada Lovelace", PasswordHash: "$argon2id$",
+		ID: "usr_" + name[:22], Email: name + "@example.com", Login: name + "@example.com", Name: "Ada Lovelace", PasswordHash: "$argon2id$",
 		CreatedAt: Noon, EmailProvenBy: "operator", EmailProvenAt: Noon,
 	}
 	must(t, db.CreateUser(t.Context(), u, Act("user.created")))
