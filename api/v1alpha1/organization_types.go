@@ -41,6 +41,12 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
+	// Domains of its people's addresses. They lead people to the right provider in
+	// this Organization's own sign-in, and nowhere else; they prove nothing.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	Domains []Domain `json:"domains,omitempty"`
 	// Namespaces whose resources may attach to this Organization. Default: its own
 	// only.
 	// +optional
@@ -58,6 +64,9 @@ type OrganizationSpec struct {
 	// Ceilings on the life of tokens; applications may only shorten them.
 	// +optional
 	Tokens *TokenCeilings `json:"tokens,omitempty"`
+	// What people see of it when they sign in to its applications.
+	// +optional
+	Branding *Branding `json:"branding,omitempty"`
 	// What becomes of a request to delete this Organization while
 	// ApiApplications, Roles or AuthProviders are accepted by it. Protect refuses
 	// it: what was issued is bound to the object, and making it anew does not
@@ -181,19 +190,6 @@ type CustomScope struct {
 	// +listType=set
 	// +optional
 	Implies []ScopeName `json:"implies,omitempty"`
-}
-
-// Login says how people sign in to an Organization.
-type Login struct {
-	// The providers that count here, in the order shown: those of this
-	// Organization, and those of the installation. Default: all of its own, then
-	// every one of the installation. Example:
-	// `[{name: acme-okta}, {name: local, namespace: gatehouse-system}]`.
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=16
-	// +listType=atomic
-	// +optional
-	AuthProviders []ObjectReference `json:"authProviders,omitempty"`
 }
 
 // TokenCeilings are the longest lives that tokens of an Organization may have.

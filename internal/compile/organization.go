@@ -29,6 +29,9 @@ type draft struct {
 	catalogue *model.Catalogue
 	tokens    model.TokenCeilings
 	external  model.ExternalApplications
+	login     model.LoginRules
+	domains   []string
+	branding  model.Branding
 }
 
 func newDraft(o *v1alpha1.Organization) *draft {
@@ -38,6 +41,9 @@ func newDraft(o *v1alpha1.Organization) *draft {
 	d.catalogue = scopeCatalogue(o.Spec.Scopes, d.report)
 	d.tokens = tokenCeilings(o.Spec.Tokens, d.report)
 	d.external = externalApplications(o.Spec.ExternalApplications, d.report)
+	d.login = loginRules(o.Spec.Login, d.report)
+	d.domains = homeDomains(o.Spec.Domains, d.report)
+	d.branding = branding(o.Spec.Branding, d.report)
 	deletionPolicy(o.Spec.DeletionPolicy, d.report)
 	if allowed := o.Spec.AllowedNamespaces; allowed != nil {
 		checkAdmission(allowed.ApiApplications, "spec.allowedNamespaces.apiApplications", d.report)
@@ -205,5 +211,6 @@ func organizationModel(d *draft, id string, providers []*model.Provider) model.O
 		Slug: o.Spec.Slug, DisplayName: d.shown,
 		CreatedAt: o.CreationTimestamp.UTC(), Suspended: o.Spec.Suspend,
 		Catalogue: d.catalogue, Tokens: d.tokens, Providers: providers, External: d.external,
+		Login: d.login, Domains: d.domains, Branding: d.branding,
 	}
 }

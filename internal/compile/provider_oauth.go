@@ -107,7 +107,7 @@ func upstreamURL(declared v1alpha1.UpstreamURL, field string, dev bool, r *Repor
 	case wrong != "":
 	case len(raw) > uriMost:
 		wrong = "is too long; use at most 1024 characters"
-	case u.Scheme != "https" && !(dev && u.Scheme == "http" && loopback(u.Hostname())):
+	case u.Scheme != "https" && (!dev || u.Scheme != "http" || !loopback(u.Hostname())):
 		wrong = "must use https"
 	default:
 		wrong = checkAuthority(raw, u)

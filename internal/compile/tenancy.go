@@ -75,6 +75,7 @@ type tenancy struct {
 	draft     *draft // nil: there is no such Organization
 	report    *Report
 	digestKey model.Sensitive
+	providers []*model.Provider // that count
 	asked     asked
 	// signIns are the AuthProviders that may be referred to: its own and the installation's.
 	signIns map[types.NamespacedName]*model.Provider
@@ -89,6 +90,7 @@ func judgeTenant(g *group, f *facts, providers []*model.Provider, key model.Sens
 	own, counted := t.judgeProviders(g.providers), []*model.Provider(nil)
 	if t.draft != nil {
 		counted = t.loginProviders(own, providers)
+		t.providers = counted
 	}
 	applicants := t.judgeApplications(g.applications)
 	roles := t.judgeRoles(g.roles, applicants)
@@ -146,13 +148,20 @@ func (t *tenancy) findSecret(name types.NamespacedName) (Secret, bool) {
 
 // assemble makes the model: what is served, with every Role in the hands that hold it.
 func (t *tenancy) assemble(providers []*model.Provider, applicants []*applicant, roles []*roleNode) *model.Organization {
-	people := map[string][]model.Holding{}
+	people, groups := map[string][]model.Holding{}, map[model.Group][]model.Holding{}
+	var defaults []*model.Role
 	for _, role := range roles {
+		if role.role != nil && role.role.Default {
+			defaults = append(defaults, role.role)
+		}
 		for _, h := range role.holders {
 			holding := model.Holding{Role: role.role, NotAfter: h.notAfter}
-			if h.application != nil {
+			switch {
+			case h.application != nil:
 				h.application.app.Holdings = append(h.application.app.Holdings, holding)
-			} else {
+			case h.group.Name != "":
+				groups[h.group] = append(groups[h.group], holding)
+			default:
 				people[h.address] = append(people[h.address], holding)
 			}
 		}
@@ -167,7 +176,13 @@ func (t *tenancy) assemble(providers []*model.Provider, applicants []*applicant,
 	for _, held := range people {
 		sortHoldings(held)
 	}
-	return organizationModel(t.draft, t.id(t.draft.object.UID), providers).WithMembers(served, people)
+	for _, held := range groups {
+		sortHoldings(held)
+	}
+	slices.SortFunc(defaults, func(a, b *model.Role) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
+	return organizationModel(t.draft, t.id(t.draft.object.UID), providers).WithMembers(served, people).WithGroups(groups, defaults)
 }
 
 // organizationFacts count who is accepted, which a wait for a Secret does not change. While

@@ -28,6 +28,8 @@ type Snapshot struct {
 	// abroad are the applications that may work in other organizations, by UID; none of an
 	// organization that is suspended.
 	abroad map[string]*Application
+	// brandings are pictures and styles, by the path that they are served at.
+	brandings map[string][]byte
 	// origins are those that scripts may call from, with who registered them.
 	origins map[string][]originUser
 	// providers are those of the installation, and those of Organizations that count there.
@@ -62,6 +64,7 @@ func NewSnapshot(digest string, organizations []*Organization, providers []*Prov
 	}
 	for _, o := range organizations {
 		s.bySlug[o.Slug], s.byID[o.ID] = o, o
+		s.indexBranding(o)
 		for _, p := range o.Providers {
 			if p.OrganizationID == o.ID { // never one that is another's, nor in the place of one of the installation
 				s.indexProvider(p)

@@ -39,6 +39,8 @@ func (o *Organization) only(next *Organization) *Organization {
 	}
 	kept.Catalogue = o.Catalogue.only(next.Catalogue)
 	kept.External = o.External.only(next.External)
+	kept.Login = o.Login.only(next.Login)
+	kept.Domains = inBoth(o.Domains, next.Domains)
 	var applications []*Application
 	for a := range o.Applications() {
 		n := next.Application(a.UID)
@@ -56,7 +58,13 @@ func (o *Organization) only(next *Organization) *Organization {
 			people[address] = left
 		}
 	}
-	return kept.WithMembers(applications, people)
+	groups := make(map[Group][]Holding, len(o.groups))
+	for group, holdings := range o.groups {
+		if left := sameHoldings(holdings, next.groups[group]); len(left) > 0 {
+			groups[group] = left
+		}
+	}
+	return kept.WithMembers(applications, people).WithGroups(groups, sameRoles(o.defaults, next.defaults))
 }
 
 func (a *Application) only(next *Application) *Application {
@@ -74,6 +82,9 @@ func (a *Application) only(next *Application) *Application {
 	kept.Holdings = sameHoldings(a.Holdings, next.Holdings)
 	kept.RedirectURIs = inBoth(a.RedirectURIs, next.RedirectURIs)
 	kept.PostLogoutRedirectURIs = inBoth(a.PostLogoutRedirectURIs, next.PostLogoutRedirectURIs)
+	if a.BackChannelURI != next.BackChannelURI {
+		kept.BackChannelURI = ""
+	}
 	kept.AllowedOrigins = inBoth(a.AllowedOrigins, next.AllowedOrigins)
 	kept.Audiences = inBoth(a.Audiences, next.Audiences)
 	kept.Resources = inBoth(a.Resources, next.Resources)
@@ -149,11 +160,27 @@ func sameHoldings(old, next []Holding) []Holding {
 		if i < 0 {
 			continue
 		}
-		role := *h.Role
-		role.Scopes = role.Scopes.Intersect(next[i].Role.Scopes)
-		kept = append(kept, Holding{Role: &role, NotAfter: earlier(h.NotAfter, next[i].NotAfter)})
+		kept = append(kept, Holding{Role: h.Role.only(next[i].Role), NotAfter: earlier(h.NotAfter, next[i].NotAfter)})
 	}
 	return kept
+}
+
+// sameRoles keeps the roles that are in both, as far as both go.
+func sameRoles(old, next []*Role) []*Role {
+	var kept []*Role
+	for _, r := range old {
+		if i := slices.IndexFunc(next, func(n *Role) bool { return n.UID == r.UID }); i >= 0 {
+			kept = append(kept, r.only(next[i]))
+		}
+	}
+	return kept
+}
+
+func (r *Role) only(next *Role) *Role {
+	kept := *r
+	kept.Scopes = r.Scopes.Intersect(next.Scopes)
+	kept.Priority = min(r.Priority, next.Priority)
+	return &kept
 }
 
 // earlier returns the first of two bounds; zero is none.

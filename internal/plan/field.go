@@ -22,6 +22,18 @@ const (
 	FieldRefreshTotal    = "refreshTokenAbsoluteTTL"
 	FieldExternal        = "externalApplications"
 	FieldLogin           = "login"
+	FieldEnforceSSO      = "login.enforceSSO"
+	FieldSSOMaxAge       = "login.ssoMaxAge"
+	FieldSecondFactor    = "login.secondFactor.mode"
+	FieldGracePeriod     = "login.secondFactor.gracePeriod"
+	FieldProviderAMR     = "login.secondFactor.acceptProviderAMR"
+	FieldSessionIdle     = "login.session.idleTimeout"
+	FieldSessionLife     = "login.session.absoluteLifetime"
+	FieldBreakGlass      = "login.breakGlass"
+	FieldDefaultRoles    = "defaultRoles"
+	FieldPriority        = "priority"
+	FieldDomains         = "domains"
+	FieldBranding        = "branding"
 	FieldScope           = "scope"
 	FieldDescription     = "description"
 	FieldIncludes        = "includes"
@@ -42,6 +54,7 @@ const (
 	FieldGrantTypes      = "grantTypes"
 	FieldRedirects       = "redirectURIs"
 	FieldPostLogout      = "postLogoutRedirectURIs"
+	FieldBackChannel     = "logout.backChannelURI"
 	FieldOrigins         = "allowedOrigins"
 	FieldAudiences       = "audiences"
 	FieldResources       = "resources"
@@ -74,7 +87,12 @@ var labels = map[string]string{
 	FieldSlugOwner: "slug, another Organization had it", FieldAccessTTL: "access tokens live at most", FieldJWTTTL: "JWT access tokens live at most",
 	FieldRefreshIdle: "unused refresh tokens live at most", FieldRefreshTotal: "refresh tokens live at most",
 	FieldExternal: "applications of others that may be let in", FieldLogin: "sign-ins that count",
-	FieldScope: "scopes that exist", FieldDescription: "description shown to people of scope", FieldIncludes: "what is included in scope",
+	FieldEnforceSSO: "passwords kept here", FieldSSOMaxAge: "a sign-in elsewhere counts for", FieldSecondFactor: "a second factor is",
+	FieldGracePeriod: "time to add a second factor", FieldProviderAMR: "a second factor proven elsewhere",
+	FieldSessionIdle: "an unused session counts for", FieldSessionLife: "a sign-in counts for", FieldBreakGlass: "passwords kept here count all the same for",
+	FieldDefaultRoles: "members who hold no other Role hold", FieldPriority: "rank among the Roles", FieldDomains: "domains that lead to its sign-in",
+	FieldBranding: "people see",
+	FieldScope:    "scopes that exist", FieldDescription: "description shown to people of scope", FieldIncludes: "what is included in scope",
 	FieldAdmitApps: "namespaces that may attach applications", FieldAdmitRoles: "namespaces that may attach Roles",
 	FieldAdmitProviders: "namespaces that may attach AuthProviders", FieldSettings: "asks the provider by",
 	FieldUpstreamMembers: "people must be a member there of one of", FieldMapping: "reads of the claims", FieldProvisioning: "new people",
@@ -83,7 +101,7 @@ var labels = map[string]string{
 	FieldOwnScopes: "scopes for itself", FieldAbroad: "scopes here, where members may let it in",
 	FieldClientID: "client ID", FieldClientIDOwner: "client ID, another application had it",
 	FieldType: "type", FieldProtocol: "scopes of the protocol", FieldGrantTypes: "grant types", FieldRedirects: "codes are sent to",
-	FieldPostLogout: "after a sign-out people may be sent to", FieldOrigins: "scripts that read answers", FieldAudiences: "serves as resource server",
+	FieldPostLogout: "after a sign-out people may be sent to", FieldBackChannel: "is told of sign-outs at", FieldOrigins: "scripts that read answers", FieldAudiences: "serves as resource server",
 	FieldResources: "may ask for tokens for", FieldCredentials: "proves itself by", FieldConsent: "people are asked",
 	FieldOutput: "programs read its credentials from", FieldRotation: "its client secret is replaced", FieldOverlap: "a client secret that was replaced works for",
 	FieldGeneration: "its client secret is replaced now, generation",

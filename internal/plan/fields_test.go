@@ -26,13 +26,18 @@ type world struct {
 	upstreams   []model.Provider // one of each other type, of home
 	scope       model.Scope
 	objects     []model.ObjectID
+	groups      map[model.Group][]model.Holding
+	defaults    []*model.Role
 }
 
 // newWorld is one in which every field of the model is in force: another organization
 // admits the application, and a person and the application hold the role.
 func newWorld() *world {
 	return &world{
-		home: model.Organization{ID: "h", Namespace: "home", Name: "home", Slug: "home"},
+		home: model.Organization{
+			ID: "h", Namespace: "home", Name: "home", Slug: "home",
+			Login: model.LoginRules{SecondFactor: model.SecondFactorRule{Required: true, GracePeriod: time.Hour}},
+		},
 		other: model.Organization{
 			ID: "o", Namespace: "other", Name: "other", Slug: "other", External: model.ExternalApplications{All: true},
 			Catalogue: model.NewCatalogue([]model.Scope{{Name: "zone:x", Includes: oauth.NewScopeSet("zone:x")}}),
@@ -107,7 +112,7 @@ func (w *world) snapshot() *model.Snapshot {
 		}
 	}
 	organizations := []*model.Organization{
-		home.WithMembers([]*model.Application{&application}, map[string][]model.Holding{"ann@example.com": {holding}}),
+		home.WithMembers([]*model.Application{&application}, map[string][]model.Holding{"ann@example.com": {holding}}).WithGroups(w.groups, w.defaults),
 		w.other.WithMembers(nil, nil),
 	}
 	return model.NewSnapshot("", organizations, []*model.Provider{&provider}, w.objects)
@@ -126,8 +131,9 @@ func TestEveryFieldOfTheModelIsCompared(t *testing.T) {
 		{func(w *world) any { return &w.application.Secrets[0] }, nil},
 		{func(w *world) any { return &w.application.Proofs.Keys[0] }, []string{"Public"}}, // the thumbprint is of it
 		{func(w *world) any { return &w.application.Proofs.ServiceAccounts[0] }, nil},
-		{func(w *world) any { return &w.home }, []string{"Catalogue", "Providers", "byClientID", "byUID", "people"}},
-		{func(w *world) any { return &w.role }, nil},
+		{func(w *world) any { return &w.home }, []string{"Catalogue", "Providers", "byClientID", "byUID", "people", "groups", "defaults",
+			"Branding.Logo", "Branding.StylePath", "Branding.Style"}},
+		{func(w *world) any { return &w.role }, []string{"Default"}}, // by the organization's list of them
 		{func(w *world) any { return &w.holding }, []string{"Role"}},
 		{func(w *world) any { return &w.provider }, settingsOfTypes},
 		{func(w *world) any { return &w.upstreams[0] }, settingsOfTypes},
@@ -150,6 +156,14 @@ func TestEveryFieldOfTheModelIsCompared(t *testing.T) {
 			}
 		}
 	}
+	groups, defaults := newWorld(), newWorld()
+	groups.groups = map[model.Group][]model.Holding{{ProviderUID: "p", Name: "g"}: {{Role: &groups.role}}}
+	defaults.defaults = []*model.Role{&defaults.role}
+	for what, w := range map[string]*world{"a group that holds a role": groups, "a role that members hold": defaults} {
+		if there, back := plan.Snapshots(newWorld().snapshot(), w.snapshot()), plan.Snapshots(w.snapshot(), newWorld().snapshot()); len(there) == 0 || len(back) == 0 {
+			t.Errorf("%s is no change: %v, and back: %v", what, there, back)
+		}
+	}
 	w := newWorld()
 	w.objects = []model.ObjectID{{Kind: "Role", Namespace: "home", Name: "empty", UID: "1"}}
 	if len(plan.Snapshots(newWorld().snapshot(), w.snapshot())) == 0 {
@@ -165,7 +179,7 @@ func TestEveryFieldOfTheModelIsCompared(t *testing.T) {
 // The snapshot itself (Adopted is in the IDs of what is served): whoever adds a field there has to say here that it is compared.
 func TestTheFieldsOfASnapshotAreKnown(t *testing.T) {
 	// Unread is of a cluster that is followed, and nothing that is declared.
-	known := []string{"Digest", "Providers", "Objects", "Adopted", "Unread", "bySlug", "byID", "abroad", "origins", "providers"}
+	known := []string{"Digest", "Providers", "Objects", "Adopted", "Unread", "bySlug", "byID", "abroad", "brandings", "origins", "providers"}
 	for i := range reflect.TypeFor[model.Snapshot]().NumField() {
 		if f := reflect.TypeFor[model.Snapshot]().Field(i); !slices.Contains(known, f.Name) {
 			t.Errorf("nobody compares %s of a Snapshot", f.Name)
