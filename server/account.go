@@ -31,9 +31,9 @@ var doneWords = map[string]string{
 	"session":      "That session has ended.",
 	"others":       "You are signed out everywhere else.",
 	"disconnected": "It can no longer act for you.",
-	"added":        "The authenticator app is added.",
+	"added":        "It is added.",
 	"renamed":      "The new name is kept.",
-	"removed":      "It is removed, and its codes are worth nothing here.",
+	"removed":      "It is removed, and worth nothing here.",
 }
 
 func done(r *request) string { return doneWords[r.URL.Query().Get(doneParameter)] }

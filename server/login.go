@@ -91,8 +91,8 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
 		})}
 	}
 	form, cookie := s.sessions.VisitorForm(r.Request)
-	p.Provider, p.Token = provider.DisplayName, form.Token(loginForm)
-	answer := page{status: status}
+	p.Provider, p.Token, p.Passkey = provider.DisplayName, form.Token(loginForm), s.offerPasskey(r, form)
+	answer := page{status: status, scripted: p.Passkey.Offered()}
 	if req := s.waiting(r, p.Next); req != nil {
 		p.Brand = brandFor(req)
 		p.Application, answer.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
@@ -137,6 +137,11 @@ func (s *Server) proven(r *request, in sessions.SignIn, next string) (answer, er
 	if in.User.SecondFactor {
 		return s.askSecondFactor(r, in, next)
 	}
+	return s.finish(r, in, next)
+}
+
+// finish goes on to next with a session, for who has proven all that they have to.
+func (s *Server) finish(r *request, in sessions.SignIn, next string) (answer, error) {
 	cookie, err := s.begin(r, in)
 	// Meanwhile a factor was enrolled, the password is another one, or the account disabled.
 	if errors.Is(err, store.ErrConflict) {

@@ -96,6 +96,9 @@ const sweepEvery = time.Minute
 func (s *Server) Run(ctx context.Context) error {
 	followed := make(chan error, 1)
 	go func() { followed <- s.cache.Run(ctx) }()
+	var telling sync.WaitGroup
+	telling.Go(func() { s.tellSignOuts(ctx) })
+	defer telling.Wait()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {

@@ -158,6 +158,9 @@ func (t *tx) sessionEnded(id string, ev Event) error {
 	if _, err := t.exec(deleteSignIns, id); err != nil {
 		return err
 	}
+	if err := t.tell(tellOfSession, deleteLogins, id, ev.Time); err != nil {
+		return err
+	}
 	_, err := t.changedAll(ev.Time, grantChanged, revokeGrantsOfSession, id, millis(ev.Time), "session ended")
 	if err != nil {
 		return err
