@@ -78,12 +78,39 @@ func (p *place) node() Node {
 	for _, address := range sortedKeys(people) {
 		n.Children = append(n.Children, Node{Kind: "Person", Name: address, Children: p.rights(people[address], nil)})
 	}
+	groups := p.groups()
+	for _, name := range sortedKeys(groups) {
+		n.Children = append(n.Children, Node{Kind: "Group", Name: name, Children: p.rights(groups[name], nil)})
+	}
+	if roles := p.DefaultRoles(); len(roles) > 0 {
+		n.Children = append(n.Children, Node{Kind: "Members", Name: "without another Role", Children: p.rights(holdingsOf(roles), nil)})
+	}
 	applications := slices.SortedFunc(p.Applications(), func(a, b *model.Application) int { return strings.Compare(a.ClientID, b.ClientID) })
 	for _, a := range applications {
 		n.Children = append(n.Children, p.application(a))
 	}
 	n.Children = append(n.Children, p.visitors()...)
 	return n
+}
+
+// groups are the holdings of groups, by the name of the group and of its provider.
+func (p *place) groups() map[string][]model.Holding {
+	groups := map[string][]model.Holding{}
+	for g, holdings := range p.Groups() {
+		from := g.ProviderUID
+		if provider := p.Provider(g.ProviderUID); provider != nil {
+			from = provider.Namespace + "/" + provider.Name
+		}
+		groups[g.Name+" of "+from] = holdings
+	}
+	return groups
+}
+
+func holdingsOf(roles []*model.Role) (holdings []model.Holding) {
+	for _, role := range roles {
+		holdings = append(holdings, model.Holding{Role: role})
+	}
+	return holdings
 }
 
 func (p *place) signIn() Node {
@@ -115,6 +142,10 @@ func (p *place) role(d *compile.Derivation) Node {
 	for address, holdings := range p.People() {
 		holders["person "+address] = holdings
 	}
+	for name, holdings := range p.groups() {
+		holders["group "+name] = holdings
+	}
+	holders["members without another Role"] = holdingsOf(p.DefaultRoles())
 	for a := range p.Applications() {
 		holders["application "+a.ClientID] = a.Holdings
 	}
