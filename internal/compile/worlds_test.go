@@ -214,7 +214,10 @@ func drawProvider(t *rapid.T) *v1alpha1.AuthProvider {
 	p.Namespace = pick(t, []string{"gatehouse-system", "gatehouse-system", "acme"}, "provider namespace")
 	p.Spec.Type = pick(t, []string{"Local", "Local", "OIDC"}, "provider type")
 	if rapid.Bool().Draw(t, "local") {
-		p.Spec.Local = &v1alpha1.LocalProvider{MinLength: new(int32(rapid.Int32Range(0, 20).Draw(t, "minLength")))}
+		p.Spec.Local = &v1alpha1.LocalProvider{
+			MinLength: new(int32(rapid.Int32Range(0, 20).Draw(t, "minLength"))), ResetEnabled: new(rapid.Bool().Draw(t, "resetEnabled")),
+			Registration: pick(t, []string{"", "Closed", "InvitationOnly", "Open", "Everybody"}, "registration"),
+		}
 	}
 	return p
 }

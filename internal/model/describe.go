@@ -44,7 +44,8 @@ func (o *Organization) Describe() string {
 func (p *Provider) Describe() string {
 	text := fmt.Sprintf("%s/%s %s %q", p.Namespace, p.Name, p.Type, p.DisplayName)
 	if p.Local != nil {
-		text += fmt.Sprintf(" at least %d characters%s", p.Local.MinLength, mark(p.Local.CheckCommon, ", not a common one"))
+		text += fmt.Sprintf(" at least %d characters%s%s%s", p.Local.MinLength, mark(p.Local.CheckCommon, ", not a common one"),
+			mark(p.Local.Registration != RegistrationClosed, ", registration "+p.Local.Registration), mark(!p.Local.ResetEnabled, ", no resets by mail"))
 	}
 	return text
 }

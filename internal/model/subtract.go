@@ -137,14 +137,27 @@ func sameProviders(old, next []*Provider) []*Provider {
 		if n := next[i]; p.Local != nil && n.Local != nil && *n.Local != *p.Local {
 			stricter := *p
 			stricter.Local = &LocalPolicy{
-				MinLength:   max(p.Local.MinLength, n.Local.MinLength),
-				CheckCommon: p.Local.CheckCommon || n.Local.CheckCommon,
+				MinLength:    max(p.Local.MinLength, n.Local.MinLength),
+				CheckCommon:  p.Local.CheckCommon || n.Local.CheckCommon,
+				Registration: lessOpen(p.Local.Registration, n.Local.Registration),
+				ResetEnabled: p.Local.ResetEnabled && n.Local.ResetEnabled,
 			}
 			p = &stricter
 		}
 		kept = append(kept, p)
 	}
 	return kept
+}
+
+// lessOpen is the one of two by which fewer people make accounts.
+func lessOpen(a, b string) string {
+	switch {
+	case a == b:
+		return a
+	case a == RegistrationOpen && b == RegistrationInvitationOnly, a == RegistrationInvitationOnly && b == RegistrationOpen:
+		return RegistrationInvitationOnly
+	}
+	return RegistrationClosed
 }
 
 // only is the scopes that both have, each with what it includes in both.
