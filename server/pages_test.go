@@ -80,6 +80,7 @@ func newTown(t *testing.T) *town {
 			t.Fatal(err)
 		}
 	}
+	w.errands.within = 0
 	t.Cleanup(func() { w.errands.wait() }) // before the store closes
 	w.declare()
 	w.publish(t)
