@@ -10,16 +10,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/gatehouse-dev/gatehouse/internal/credential"
+	"github.com/gatehouse-dev/gatehouse/test/clocktest"
 	"github.com/gatehouse-dev/gatehouse/test/localkube"
 )
 
@@ -133,7 +132,7 @@ func TestAnAPIServerThatStreamsNoListsIsAskedForThem(t *testing.T) {
 // life is everything that the controllers ever do, short of an outage.
 func (b *bench) life(o Options) {
 	b.t.Helper()
-	now := clocktesting.NewFakeClock(time.Now().Truncate(time.Second))
+	now := clocktest.New(b.t)
 	o.Clock, o.Issuer = now, "https://auth.example.com"
 	o.Installation = "life-" + uuid.NewString() // with a Lease of its own to make
 	begun := len(b.requests())

@@ -24,6 +24,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/credential"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/test/clocktest"
 )
 
 const generated = `
@@ -75,11 +76,11 @@ func (r *requests) writes() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// timed serves by a clock that the test moves, and notes what is asked about Secrets.
+// timed serves by a clock that the test sets forward, and notes what is asked about Secrets.
 func (b *bench) timed() (*clocktesting.FakeClock, *requests) {
 	b.t.Helper()
 	o, asked := b.options(), &requests{seen: map[string]int{}}
-	now := clocktesting.NewFakeClock(time.Now().Truncate(time.Second))
+	now := clocktest.New(b.t)
 	o.Clock, o.Issuer = now, "https://auth.example.com"
 	o.Config.Wrap(asked.wrap)
 	c, _ := b.start(o)
@@ -241,9 +242,10 @@ func TestAGeneratedSecretIsRotatedByItsAge(t *testing.T) {
 	b.create(strings.Replace(generated, "overlap: 1h", "period: 24h, overlap: 1h", 1))
 	b.expect(kindApplication, "acme", "ci", "True")
 	first := b.secret("ci-credentials")
+	due := b.credentials(first)[0].NotBefore.Add(24 * time.Hour)
 	b.eventually("the next rotation is in status", func() error {
 		at, _, _ := unstructured.NestedString(b.get(kindApplication, "acme", "ci").Object, "status", "nextRotationTime")
-		if at != now.Now().Add(24*time.Hour).UTC().Format(time.RFC3339) {
+		if at != due.UTC().Format(time.RFC3339) {
 			return fmt.Errorf("it is %q", at)
 		}
 		return nil
@@ -478,7 +480,7 @@ func TestAnOutputSecretThatIsWantedNoMoreGoes(t *testing.T) {
 func TestALeaderThatIsGoneBetweenDigestAndSecretCostsNothing(t *testing.T) {
 	b := newBench(t, kube)
 	o := b.options()
-	now := clocktesting.NewFakeClock(time.Now().Truncate(time.Second))
+	now := clocktest.New(t)
 	o.Clock = now
 	c, stop := b.start(o)
 	b.eventually("published", func() error { return c.Ready() })

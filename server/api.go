@@ -120,17 +120,10 @@ func (s *Server) organizations(r *request) (answer, error) {
 	return jsonAnswer{body: []organizationJSON{showOrganization(v.Organization)}}, nil
 }
 
-// organization shows the token's organization by slug or ID. Whether any other exists the
-// answer does not tell.
+// organization shows the token's organization by slug or ID.
 func (s *Server) organization(r *request) (answer, error) {
-	v, err := s.bearer(r)
+	v, err := s.inOrganization(r, readOrganization)
 	if err != nil {
-		return nil, err
-	}
-	if asked := r.PathValue("organization"); asked != v.Organization.Slug && asked != v.Organization.ID {
-		return nil, s.challenge(oauth.InsufficientScope, "the access token does not work in this organization", http.StatusForbidden, "")
-	}
-	if err := s.needs(v, readOrganization); err != nil {
 		return nil, err
 	}
 	return jsonAnswer{body: showOrganization(v.Organization)}, nil

@@ -1,6 +1,10 @@
 package server
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
 
 // Route is what tests that walk the route table need of a row.
 type Route struct {
@@ -12,7 +16,11 @@ type Route struct {
 
 // Routes lists everything that is served.
 func (s *Server) Routes() (all []Route) {
-	for _, rt := range s.router {
+	routes := slices.Collect(maps.Values(s.router.byPath))
+	for _, p := range s.router.named {
+		routes = append(routes, p.route)
+	}
+	for _, rt := range routes {
 		do, _ := rt.endpointFor(http.MethodPost)
 		all = append(all, Route{Path: rt.path, Posts: do != nil, ForPeople: rt.audience == forPeople, ForScripts: rt.cors})
 	}

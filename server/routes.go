@@ -17,7 +17,7 @@ const (
 // route is one path and what it does. Every path is served with and without a trailing
 // slash, for every method.
 type route struct {
-	path      string   // without the trailing slash; its last segment may be {name}
+	path      string   // without the trailing slash; a segment may be {name}
 	get, post endpoint // nil: 405. get answers HEAD as well, unless it acts
 	audience  audience
 	cors      bool // scripts of registered origins may read the answers
@@ -40,44 +40,74 @@ func (s *Server) routes() []route {
 		{path: "/api/0/users/me", get: s.user, audience: forAPI},
 		{path: "/api/0/organizations", get: s.organizations, audience: forAPI},
 		{path: "/api/0/organizations/{organization}", get: s.organization, audience: forAPI},
+		{path: "/api/0/organizations/{organization}/audit", get: s.audit, audience: forAPI},
 	}
 }
 
 // router finds routes by path. It never redirects: a client that posts to the path
 // without the slash must not lose its body on the way.
-type router map[string]*route
+type router struct {
+	byPath map[string]*route
+	named  []pattern // those with a {name}
+}
+
+// pattern is the path of a route, by segments.
+type pattern struct {
+	segments []string
+	route    *route
+}
 
 func newRouter(routes []route) router {
-	all := make(router, len(routes))
+	all := router{byPath: make(map[string]*route, len(routes))}
 	for i := range routes {
 		r := &routes[i]
-		key := r.path
-		if before, _, found := strings.Cut(key, "{"); found {
-			key = before
+		if strings.Contains(r.path, "{") {
+			all.named = append(all.named, pattern{strings.Split(r.path, "/"), r})
+		} else {
+			all.byPath[r.path] = r
 		}
-		all[key] = r
 	}
 	return all
 }
 
-// find returns the route for the request's path, nil if there is none; the segment that
-// stands for {name} becomes the path value of that name.
+// find returns the route for the request's path, nil if there is none; what stands for
+// {name} becomes the path value of that name.
 func (all router) find(r *http.Request) *route {
 	if r.URL.RawPath != "" { // written in another way than we write it: a proxy's rules may not know it
 		return nil
 	}
 	path := strings.TrimSuffix(r.URL.Path, "/")
-	if found := all[path]; found != nil && !strings.HasSuffix(path, "/") {
+	if found := all.byPath[path]; found != nil {
 		return found
 	}
-	cut := strings.LastIndexByte(path, '/') + 1
-	found := all[path[:cut]]
-	if found == nil || cut == len(path) {
-		return nil
+	segments := strings.Split(path, "/")
+	for _, p := range all.named {
+		if p.matches(segments) {
+			p.name(r, segments)
+			return p.route
+		}
 	}
-	_, name, _ := strings.Cut(found.path, "{")
-	r.SetPathValue(strings.TrimSuffix(name, "}"), path[cut:])
-	return found
+	return nil
+}
+
+func (p pattern) matches(segments []string) bool {
+	if len(segments) != len(p.segments) {
+		return false
+	}
+	for i, want := range p.segments {
+		if want != segments[i] && (want == "" || want[0] != '{' || segments[i] == "") {
+			return false
+		}
+	}
+	return true
+}
+
+func (p pattern) name(r *http.Request, segments []string) {
+	for i, s := range p.segments {
+		if name, ok := strings.CutPrefix(s, "{"); ok {
+			r.SetPathValue(strings.TrimSuffix(name, "}"), segments[i])
+		}
+	}
 }
 
 // endpointFor returns what answers the method; if nothing does, the methods allowed.

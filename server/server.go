@@ -52,6 +52,8 @@ type Config struct {
 	UnknownClusterKey func()
 	// Mail sends letters to people; nil: none are sent, and the pages say so.
 	Mail Mailer
+	// AuditRetention is how long audit events are kept; 0: for ever.
+	AuditRetention time.Duration
 	// Registry takes the server's metrics; nil: none are kept.
 	Registry prometheus.Registerer
 }
@@ -116,8 +118,19 @@ func (s *Server) Run(ctx context.Context) error {
 // sweep removes what has expired, a small batch at a time, so that no request waits long.
 func (s *Server) sweep(ctx context.Context) error {
 	for {
-		if gone, err := s.Store.Sweep(ctx, s.Now()); err != nil || gone == 0 {
+		gone, err := s.Store.Sweep(ctx, s.Now())
+		if err != nil {
 			return err
+		}
+		if s.AuditRetention > 0 {
+			old, err := s.Store.SweepEvents(ctx, s.Now().Add(-s.AuditRetention))
+			if err != nil {
+				return err
+			}
+			gone += old
+		}
+		if gone == 0 {
+			return nil
 		}
 	}
 }

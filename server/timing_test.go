@@ -112,7 +112,7 @@ func TestUnknownPersonWhoForgotIsAnsweredAsFastAsAKnownOne(t *testing.T) {
 	w, _ := withMail(t)
 	w.RateLimitScale = 0
 	must(t, w.prepare())
-	w.errands.within = time.Hour // what comes after the answer is not measured
+	w.errands.within = 10_000 * time.Hour // what comes after the answer is not measured
 	b := w.open()
 	form := fields(t, b.get(forgotPath), forgotPath)
 	as := func(email string) func() {

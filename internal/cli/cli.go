@@ -92,7 +92,7 @@ Every flag can also be set in the environment: --data-dir is GATEHOUSE_DATA_DIR.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(serveCommand(), validateCommand(), planCommand(), graphCommand(), userCommand(), keysCommand(), storeCommand(), adoptCommand(), versionCommand(),
+	root.AddCommand(serveCommand(), validateCommand(), planCommand(), graphCommand(), userCommand(), keysCommand(), auditCommand(), storeCommand(), adoptCommand(), versionCommand(),
 		loginCommand(), whoamiCommand(), tokenCommand(), logoutCommand())
 	return root
 }

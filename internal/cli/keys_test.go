@@ -50,7 +50,7 @@ func TestEveryRotationIsInTheAuditLog(t *testing.T) {
 	}
 	want[1].Target = events[1].Target // gone since
 	for i := range want {
-		if want[i].Time = events[i].Time; events[i] != want[i] || len(events[i].Target) != 8+1+43+1+43 {
+		if want[i].ID, want[i].Time = events[i].ID, events[i].Time; events[i] != want[i] || len(events[i].Target) != 8+1+43+1+43 {
 			t.Errorf("event %d is %+v", i, events[i])
 		}
 	}

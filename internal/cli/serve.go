@@ -23,6 +23,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/manifest"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server"
+	"github.com/gatehouse-dev/gatehouse/server/audit"
 	"github.com/gatehouse-dev/gatehouse/server/mail"
 	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -39,6 +40,7 @@ type serveOptions struct {
 	allowUpstream              []string
 	rateLimitScale             float64
 	smtp                       smtpOptions
+	audit                      auditOptions
 	logLevel                   slog.Level
 	dev                        bool
 }
@@ -83,6 +85,7 @@ that is a copy, and the keys live in the Secret ` + "`gatehouse-keyring`" + ` of
 	f.StringSliceVar(&o.allowUpstream, "allow-upstream-cidr", nil, "networks that are reached where a declaration points to (jwksURI) though they are not public, as 10.96.0.0/12,…; default none")
 	f.Float64Var(&o.rateLimitScale, "rate-limit-scale", 1, "multiplies every rate limit; 0 switches them off, for load tests only")
 	o.smtp.flags(f)
+	o.audit.flags(f)
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least level that is logged: debug (every request), info (refusals), warn or error (faults)")
 	f.BoolVar(&o.dev, "dev", false, "for trying out on this machine: allows an http issuer on loopback and keeps a person demo@example.com with a new password at each start")
 	o.dataDir = dataDirFlag(f)
@@ -118,6 +121,9 @@ func (o *serveOptions) complete() error {
 	}
 	if (o.tlsCert == "") != (o.tlsKey == "") {
 		return usageError("--tls-cert and --tls-key: give both, or neither when a proxy in front ends TLS")
+	}
+	if err := o.audit.check(); err != nil {
+		return err
 	}
 	_, port, err := net.SplitHostPort(o.listen)
 	if err != nil {
@@ -182,6 +188,7 @@ type installation struct {
 	prepared  atomic.Bool                    // server and source are there
 	// adoptions is the last one that the source was told of.
 	adoptions int64
+	followers []audit.Follower // of the audit log
 }
 
 func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error {
@@ -207,6 +214,9 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error 
 	defer func() { _ = ops.Close() }()
 	if in.db, err = openStore(ctx, *o.dataDir, true); err != nil {
 		return err
+	}
+	if in.followers, err = o.audit.followers(in.db, stdout, in.log); err != nil {
+		return errors.Join(err, in.db.Close())
 	}
 	return errors.Join(in.run(ctx, public, ops), in.db.Close())
 }
@@ -236,6 +246,7 @@ func (in *installation) prepare(ctx context.Context) error {
 		Issuer: in.issuer, Store: in.db, Keyring: in.keys, Log: in.log,
 		TrustedProxies: proxies, RateLimitScale: in.rateLimitScale, Registry: in.registry,
 		Outbound: outbound.Options{Allow: upstream}, UnknownClusterKey: in.unknownClusterKey,
+		AuditRetention: in.audit.retention,
 	}
 	if in.postbox != nil { // an interface that holds nil is not nil
 		config.Mail = in.postbox
@@ -286,6 +297,9 @@ func (in *installation) run(ctx context.Context, public, ops net.Listener) error
 		parts.Go(func() error { return in.followAdoptions(ctx) })
 		parts.Go(func() error { in.collector.follow(ctx); return nil })
 		parts.Go(func() error { return in.servePublic(ctx, public) })
+		for _, f := range in.followers {
+			parts.Go(func() error { return f.Run(ctx) })
+		}
 		return in.greet(ctx, public.Addr())
 	})
 	err := parts.Wait()

@@ -20,12 +20,19 @@ type Keeper struct {
 	random io.Reader
 
 	mu   sync.Mutex
-	kept map[string]*credential.Secret // announced, by UID of the application
+	kept map[string]announced // by UID of the application
+}
+
+// announced is a secret whose digest was to be written upon a version of the Secret. Whether
+// it was, the next version shows.
+type announced struct {
+	*credential.Secret
+	upon string
 }
 
 // NewKeeper makes a Keeper that digests under the key.
 func NewKeeper(random io.Reader, key model.Sensitive) *Keeper {
-	return &Keeper{key: key, random: random, kept: map[string]*credential.Secret{}}
+	return &Keeper{key: key, random: random, kept: map[string]announced{}}
 }
 
 // Change is what happened to an application's client secret by a write, in one word.
@@ -67,13 +74,15 @@ func (k *Keeper) Next(r *compile.Report, there *corev1.Secret, now time.Time) (S
 		return copied(r, there), nil
 	}
 	kept := k.kept[r.Object.UID]
-	if kept != nil && kept.ID == w.State.Held { // it has been written
+	if kept.Secret != nil && kept.ID == w.State.Held { // it has been written
 		delete(k.kept, r.Object.UID)
 	}
-	decision := w.Plan.Next(w.State, idOf(kept), now)
+	decision := w.Plan.Next(w.State, idOf(kept.Secret), now)
 	switch decision.Act {
-	case credential.Issue, credential.Announce:
-		return k.make(r, there, decision.Act, now)
+	case credential.Issue:
+		return k.issue(r, there, now)
+	case credential.Announce:
+		return k.announce(r, there, now)
 	case credential.HandOver:
 		return Step{Change: Rotated, Secret: compose(r, there, w.Plan.HandedOver(w.State, now), kept.Plain.Reveal())}, nil
 	case credential.Tidy:
@@ -96,23 +105,35 @@ func copied(r *compile.Report, there *corev1.Secret) Step {
 	return Step{Change: Copied, Secret: s}
 }
 
-// make makes a secret, and has it written or only its digest.
-func (k *Keeper) make(r *compile.Report, there *corev1.Secret, act credential.Act, now time.Time) (Step, error) {
+// issue makes a secret that is written at once.
+func (k *Keeper) issue(r *compile.Report, there *corev1.Secret, now time.Time) (Step, error) {
 	w := r.Output
 	made, err := credential.Make(k.random, k.key, w.Plan.Generation, now)
 	if err != nil {
 		return Step{}, err
-	}
-	if act == credential.Announce {
-		// Kept before it is announced: a write may come to pass that seems to have failed.
-		k.kept[r.Object.UID] = made
-		return Step{Change: Announced, Secret: compose(r, there, w.Plan.Announced(w.State, made.Credential, now), there.Data[w.SecretKey])}, nil
 	}
 	step := Step{Change: Created, Secret: compose(r, there, w.Plan.Issued(w.State, made.Credential, now), made.Plain.Reveal())}
 	if there != nil {
 		step.Change = Replaced
 	}
 	return step, nil
+}
+
+// announce makes a secret of which only the digest is written. Asked again about the same
+// version it announces the same one: the write may have come to pass without being seen yet,
+// and another secret in its place would have to be announced anew.
+func (k *Keeper) announce(r *compile.Report, there *corev1.Secret, now time.Time) (Step, error) {
+	w := r.Output
+	made, err := credential.Make(k.random, k.key, w.Plan.Generation, now)
+	if err != nil {
+		return Step{}, err
+	}
+	if kept := k.kept[r.Object.UID]; kept.Secret != nil && kept.upon == w.Version && kept.Generation == w.Plan.Generation {
+		kept.NotBefore = made.NotBefore // if it is written only now, the lead begins now
+		made = kept.Secret
+	}
+	k.kept[r.Object.UID] = announced{made, w.Version}
+	return Step{Change: Announced, Secret: compose(r, there, w.Plan.Announced(w.State, made.Credential, now), there.Data[w.SecretKey])}, nil
 }
 
 // Forget forgets the secret that was announced for an application that is gone.

@@ -182,3 +182,63 @@ func TestAGeneratedSecretThatBecomesACopyLeavesNothingBehind(t *testing.T) {
 		t.Errorf("it still lists %s", list)
 	}
 }
+
+// judge has the report say what Compile would of the Secret, which holds the first that it
+// lists.
+func judge(t *testing.T, r *compile.Report, there *corev1.Secret) {
+	t.Helper()
+	list, err := credential.Parse(there.Annotations[v1alpha1.CredentialsAnnotation])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Output.Version, r.Output.State = output.Version(there), credential.State{Credentials: list, Held: list[0].ID}
+}
+
+// A write that came to pass may be asked for once more before it is seen: by whom a status
+// wakes, or after an answer that was lost. The secret that was announced is still the one
+// that takes over, as soon as it would have.
+func TestAnAnnouncementThatIsNotSeenYetIsNotAnnouncedAnew(t *testing.T) {
+	keeper, r, there := output.NewKeeper(rand.Reader, key), wanted(), written(t)
+	next := func(now time.Time) output.Step {
+		t.Helper()
+		judge(t, r, there)
+		step, err := keeper.Next(r, there, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return step
+	}
+	r.Output.Plan.Generation, r.Output.Plan.Overlap = 2, time.Hour
+	announced, again := next(noon), next(noon.Add(time.Second))
+	if announced.Change != output.Announced || again.Change != output.Announced {
+		t.Fatal(announced.Change, again.Change)
+	}
+	there = announced.Secret // the second was refused: its version was gone
+	there.ResourceVersion = "2"
+	if step := next(noon.Add(credential.Lead - time.Second)); step.Secret != nil || !step.At.Equal(noon.Add(credential.Lead)) {
+		t.Fatalf("announced: %q, and again at %v", step.Change, step.At)
+	}
+	if step := next(noon.Add(credential.Lead)); step.Change != output.Rotated {
+		t.Fatalf("after the lead: %q", step.Change)
+	}
+}
+
+// Nobody can have learnt of an announcement whose write failed: the lead begins when it is
+// written.
+func TestTheLeadBeginsWithTheAnnouncementThatWasWritten(t *testing.T) {
+	keeper, r, there := output.NewKeeper(rand.Reader, key), wanted(), written(t)
+	judge(t, r, there)
+	r.Output.Plan.Generation = 2
+	if _, err := keeper.Next(r, there, noon); err != nil { // the API server is out
+		t.Fatal(err)
+	}
+	later := noon.Add(time.Hour)
+	step, err := keeper.Next(r, there, later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := credential.Parse(step.Secret.Annotations[v1alpha1.CredentialsAnnotation])
+	if err != nil || len(list) != 2 || !list[1].NotBefore.Equal(later) {
+		t.Errorf("%v %v", list, err)
+	}
+}

@@ -14,6 +14,11 @@ const (
 
 	selectObject = selectObjects + ` WHERE uid = $1`
 
+	// Of several incarnations the one that is there, else the last that was; under the ID
+	// that it goes by.
+	selectObjectNamed = `SELECT COALESCE((SELECT id FROM adoptions WHERE adoptions.uid = objects.uid), uid) FROM objects
+		WHERE kind = $1 AND namespace = $2 AND name = $3 ORDER BY present DESC, gone_at DESC LIMIT 1`
+
 	insertObject = `INSERT INTO objects (uid, kind, namespace, name, present, gone_at, organization_id) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (uid) DO UPDATE SET kind = excluded.kind, namespace = excluded.namespace, name = excluded.name,
 		present = excluded.present, gone_at = excluded.gone_at, organization_id = excluded.organization_id`
@@ -93,6 +98,11 @@ func (db *DB) PresentIn(ctx context.Context, namespaces []string) ([]Object, err
 func (db *DB) Object(ctx context.Context, uid string) (Object, error) {
 	o, err := row(ctx, db, scanObject, selectObject, uid)
 	return o.Object, err
+}
+
+// ObjectNamed is the ID of the object with this name, present or gone.
+func (db *DB) ObjectNamed(ctx context.Context, kind, namespace, name string) (string, error) {
+	return row(ctx, db, scanText, selectObjectNamed, kind, namespace, name)
 }
 
 func (m *objectMemory) load(ctx context.Context, db *DB) error {

@@ -223,6 +223,7 @@ type Revocation struct {
 // Event is a row of the audit log; it is written in the transaction of what it tells of.
 // It never holds a secret.
 type Event struct {
+	ID             int64 // rises with each event; set where events are read
 	Time           time.Time
 	Actor          string // user ID, client ID, or "operator"
 	OrganizationID string

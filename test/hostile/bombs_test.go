@@ -31,7 +31,14 @@ func TestManyAndHugeSecretsOfOneTenantCostTheOthersNothing(t *testing.T) {
 	w := here
 	w.before(t)
 	t.Cleanup(func() { w.clean(t) })
+	if err := w.apply(w.owner, ownOrganization); err != nil {
+		t.Fatal(err)
+	}
+	w.becomes(t, "Organization evil/evil", "True")
 	before := heap()
+	for range 4 { // what others have just let go of is none of this
+		before = min(before, heap())
+	}
 	var g errgroup.Group
 	g.SetLimit(8)
 	for i := range manySecrets {
@@ -52,12 +59,47 @@ func TestManyAndHugeSecretsOfOneTenantCostTheOthersNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.waitsLittle(t)
-	used := heap() - before
-	t.Logf("%d Secrets of 2 kB and %d of %d kB: %d MiB", manySecrets, bombs, bombBytes>>10, used>>20)
-	// What is kept of each, twice (as it was read and as it is judged), and room to breathe.
-	if most := int64(manySecrets*6<<10+bombs*64<<10) + 16<<20; used > most {
-		t.Errorf("%d MiB are kept, want at most %d", used>>20, most>>20)
+	w.secretsAreRead(t)
+	// What is kept is kept in every reading, and what is not falls away: the buffers of a
+	// watch and of those who write go when the connections have rest.
+	var used int64
+	eventually(t, "little is kept", func() error {
+		if used = heap() - before; used > mostKept {
+			return fmt.Errorf("%.1f MiB are kept, want at most %.1f", float64(used)/(1<<20), float64(mostKept)/(1<<20))
+		}
+		return nil
+	})
+	t.Logf("%d Secrets of 2 kB and %d of %d kB: %.1f MiB", manySecrets, bombs, bombBytes>>10, float64(used)/(1<<20))
+}
+
+// mostKept is what may be kept of all the Secrets: of an ordinary one its cut value and what
+// the cache and Compile have around it, of a huge one no more than that, and the buffers that
+// a watch keeps for an event as large as the largest. The huge ones as they are would be
+// more than all of it.
+const mostKept int64 = (manySecrets+bombs)*4<<10 + 4*bombBytes
+
+// secretsAreRead waits until every Secret that is there has been read: the events of a kind
+// come in their order, and an application waits for the one that is made last.
+func (w *world) secretsAreRead(t *testing.T) {
+	t.Helper()
+	if err := w.apply(w.editor, `
+apiVersion: v1
+kind: Secret
+metadata: {name: last, namespace: evil, labels: {auth.gatehouse.dev/secret: input}}
+stringData: {secret: the-last-of-thousands-of-secrets-0123}
+---
+apiVersion: auth.gatehouse.dev/v1alpha1
+kind: ApiApplication
+metadata: {name: last, namespace: evil}
+spec:
+  organizationRef: {name: evil}
+  type: Machine
+  scopes: ["org:read"]
+  credentials: {source: FromSecret, fromSecret: {name: last, key: secret}}
+`); err != nil {
+		t.Fatal(err)
 	}
+	w.becomes(t, "ApiApplication evil/last", "True")
 }
 
 const bombBytes = 900 << 10

@@ -27,6 +27,7 @@ func TestWhatInterruptsARotationFailsNoRequest(t *testing.T) {
 	in.rotateBy(period, shortOverlap)
 	in.eventually("the Secret is there", func() error { _, err := in.secret(); return err })
 	first, _ := in.secret()
+	in.eventually("known", in.known) // by both: the first one has no lead
 	in.eventually("it is served", func() error { return in.token(first) })
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
@@ -73,7 +74,18 @@ func (in *installation) rotateInTime(turns []atomic.Int64, interrupt func()) {
 	}
 	in.clock.Step(period)
 	in.eventually("announced", func() error { return in.listed(2) })
+	lost, err := in.list()
+	if err != nil {
+		t.Fatal(err)
+	}
 	interrupt()
+	in.eventually("announced anew", func() error { // for who leads now has not what was announced
+		list, err := in.list()
+		if err == nil && (len(list) != 2 || list[1].ID == lost[1].ID) {
+			err = fmt.Errorf("%d are listed, the last is %s", len(list), list[len(list)-1].ID)
+		}
+		return err
+	})
 	in.eventually("known", in.known)
 	if now, err := in.secret(); err != nil || string(now.Data["client-secret"]) != string(before.Data["client-secret"]) {
 		t.Errorf("the next secret took over before its time: %v", err)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 
-	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
 	"github.com/gatehouse-dev/gatehouse/controllers"
 	"github.com/gatehouse-dev/gatehouse/internal/credential"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -50,21 +50,21 @@ func (in *installation) next(turn *atomic.Int64) *replica {
 // known is nil when every replica serves what is listed in the Secret: in the time that the
 // clock skips, they would have come to know it.
 func (in *installation) known() error {
-	s, err := in.secret()
-	if err != nil {
-		return err
-	}
-	list, err := credential.Parse(s.Annotations[v1alpha1.CredentialsAnnotation])
+	list, err := in.list()
 	if err != nil {
 		return err
 	}
 	for i, r := range in.replicas {
 		_, app := r.published.Load().Application("acme.acme.ci")
-		if r.follows.Load() && (app == nil || len(app.Secrets) != len(list)) {
+		if r.follows.Load() && (app == nil || !slices.EqualFunc(app.Secrets, list, same)) {
 			return fmt.Errorf("replica %d does not know the %d that are listed", i, len(list))
 		}
 	}
 	return nil
+}
+
+func same(served model.ClientSecret, listed credential.Credential) bool {
+	return served.Digest == listed.Digest
 }
 
 // log follows who leads.

@@ -29,6 +29,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/credential"
 	"github.com/gatehouse-dev/gatehouse/server"
 	"github.com/gatehouse-dev/gatehouse/server/store"
+	"github.com/gatehouse-dev/gatehouse/test/clocktest"
 	"github.com/gatehouse-dev/gatehouse/test/keyringtest"
 	"github.com/gatehouse-dev/gatehouse/test/localkube"
 )
@@ -56,6 +57,7 @@ func TestWhoReadsItsSecretAgainIsNeverRefusedWhileItIsRotated(t *testing.T) {
 	in.declare()
 	in.eventually("the Secret is there", func() error { _, err := in.secret(); return err })
 	first, _ := in.secret()
+	in.eventually("known", in.known) // by both: the first one has no lead
 	in.eventually("it is served", func() error { return in.token(first) })
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
@@ -165,15 +167,20 @@ func (in *installation) secret() (*corev1.Secret, error) {
 }
 
 func (in *installation) listed(want int) error {
-	s, err := in.secret()
-	if err != nil {
-		return err
-	}
-	list, err := credential.Parse(s.Annotations[v1alpha1.CredentialsAnnotation])
+	list, err := in.list()
 	if err == nil && len(list) != want {
 		err = fmt.Errorf("%d are listed", len(list))
 	}
 	return err
+}
+
+// list are the secrets that the Secret names, oldest first.
+func (in *installation) list() ([]credential.Credential, error) {
+	s, err := in.secret()
+	if err != nil {
+		return nil, err
+	}
+	return credential.Parse(s.Annotations[v1alpha1.CredentialsAnnotation])
 }
 
 func (in *installation) rotate(generation int64) {
@@ -221,7 +228,7 @@ func (in *installation) eventually(what string, check func() error) {
 	in.t.Fatalf("never: %s: %v", what, err)
 }
 
-// build starts a Kubernetes API and two replicas, whose clock stands still.
+// build starts a Kubernetes API and two replicas, whose clock the test sets forward.
 func build(t *testing.T) *installation {
 	t.Helper()
 	definitions, err := localkube.Definitions()
@@ -243,7 +250,7 @@ func build(t *testing.T) *installation {
 			t.Fatal(err)
 		}
 	}
-	in := &installation{t: t, clock: clocktesting.NewFakeClock(time.Now().Truncate(time.Second))}
+	in := &installation{t: t, clock: clocktest.New(t)}
 	if in.kube, err = client.New(kube.Config, client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}

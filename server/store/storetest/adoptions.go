@@ -36,7 +36,7 @@ func adoptionIsRemembered(t *testing.T, db *store.DB) {
 	}
 	events, err := db.Events(ctx, 1)
 	must(t, err)
-	same(t, "event", events, []store.Event{Act("object.adopted")})
+	same(t, "event", told(events), []store.Event{Act("object.adopted")})
 
 	again := adopts("second", "first")
 	again[0].At = Noon.Add(time.Hour)

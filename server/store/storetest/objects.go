@@ -120,5 +120,5 @@ func eventsNewestFirst(t *testing.T, db *store.DB) {
 	}
 	got, err := db.Events(ctx, 2)
 	must(t, err)
-	same(t, "two events", got, want[:2])
+	same(t, "two events", told(got), want[:2])
 }
