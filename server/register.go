@@ -67,9 +67,9 @@ func (s *Server) register(r *request) (answer, error) {
 	if problem := addressProblem(address); problem != "" {
 		return s.registerPage(r, http.StatusBadRequest, problem), nil
 	}
-	may, refused, err := s.askForLetter(r, "registration", address)
-	if err != nil || refused != nil {
-		return refused, err
+	may, err := s.askForLetter(r, "registration", address)
+	if err != nil {
+		return nil, err
 	}
 	if may {
 		s.later(r, "mail a link to register", func(ctx context.Context) error { return s.mailRegistration(ctx, r, address) })
