@@ -32,6 +32,9 @@ export GATEHOUSE_ENVTEST_ASSETS ?= $(KUBERNETES)
 # Debian's packages of clients that sign people in at Gatehouse in test/interop.
 CLIENTS := python3-authlib python3-requests libapache2-mod-auth-openidc oidc-agent-cli
 
+# Debian's packages of providers that Gatehouse signs people in by in test/upstream.
+PROVIDERS := python3-pysaml2 xmlsec1 slapd
+
 # Where `make run` listens and keeps its state.
 LISTEN     ?= localhost:8080
 OPS_LISTEN ?= localhost:8081
@@ -133,8 +136,8 @@ envtest: $(KUBERNETES_PARTS) $(ETCD) ## Build kube-apiserver, kube-controller-ma
 helm: $(HELM) $(HELM_3) ## Build both living versions of Helm for the tests.
 
 .PHONY: programs
-programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc, axe-core, clients that sign in.
-	@hack/need.sh chromium curl gcc $(CLIENTS)
+programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc, axe-core, clients that sign in, providers.
+	@hack/need.sh chromium curl gcc $(CLIENTS) $(PROVIDERS)
 	@hack/need-npm.sh test/browser/npm >/dev/null
 	@hack/need-npm.sh test/interop/npm >/dev/null
 

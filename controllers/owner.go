@@ -99,6 +99,11 @@ func organizationOf(o client.Object) types.NamespacedName {
 		ref = o.Spec.OrganizationRef
 	case *v1alpha1.Role:
 		ref = o.Spec.OrganizationRef
+	case *v1alpha1.AuthProvider:
+		if o.Spec.OrganizationRef == nil {
+			return types.NamespacedName{}
+		}
+		ref = *o.Spec.OrganizationRef
 	default:
 		return types.NamespacedName{}
 	}

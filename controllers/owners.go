@@ -145,8 +145,8 @@ func (o *Owners) judge(owned *Owned, above string) {
 		owned.Refused = fmt.Sprintf("its namespace is not in --namespaces %s, so nobody would serve it; add it there", strings.Join(o.Namespaces, ","))
 	case !o.Selector.Matches(owned.labels):
 		owned.Refused = fmt.Sprintf("its labels do not match --selector %s, so nobody would serve it; label it first", o.Selector)
-	case owned.Kind == kindProvider && owned.Namespace != o.SystemNamespace:
-		owned.Refused = fmt.Sprintf("AuthProviders count in the system namespace %s only, so nobody would serve it; create it there", o.SystemNamespace)
+	case owned.Kind == kindProvider && owned.Organization.Name == "" && owned.Namespace != o.SystemNamespace:
+		owned.Refused = fmt.Sprintf("AuthProviders without spec.organizationRef count in the system namespace %s only, so nobody would serve it; create it there", o.SystemNamespace)
 	case o.other(above):
 		owned.Refused = fmt.Sprintf("its Organization %s is of installation %q; take that over first: gatehouse adopt Organization %s",
 			owned.Organization, above, owned.Organization)

@@ -88,7 +88,8 @@ func (b *bench) refusesEachWay() {
 		"by-another-word":   {"Orphan", dependents, true},
 		"applications-only": {"", &v1alpha1.OrganizationStatus{Applications: 2}, true},
 		"given-free":        {v1alpha1.DeletionDelete, dependents, false},
-		"without-any":       {"", &v1alpha1.OrganizationStatus{Providers: 1}, false}, // everybody's, not its own
+		"providers-only":    {"", &v1alpha1.OrganizationStatus{Providers: 1}, true}, // its own, never everybody's
+		"without-any":       {"", &v1alpha1.OrganizationStatus{}, false},
 		"never-judged":      {"", nil, false},
 	} {
 		b.t.Run(name, func(t *testing.T) {
@@ -125,7 +126,7 @@ func protected(t *testing.T, how string, err error, refused bool, status *v1alph
 		}
 		return
 	}
-	count := fmt.Sprintf("%d ApiApplication(s) and %d Role(s) depend on it", status.Applications, status.Roles)
+	count := fmt.Sprintf("%d ApiApplication(s), %d Role(s) and %d AuthProvider(s) depend on it", status.Applications, status.Roles, status.Providers)
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), count) || !strings.Contains(err.Error(), "set spec.deletionPolicy: Delete") {
 		t.Errorf("%s: %v", how, err)
 	}
@@ -153,7 +154,7 @@ func (b *bench) protectsUntil() {
 	}
 	for _, args := range [][]string{{"organizations", "--all"}, {"organization", "acme"}, {"organization", "acme", "--force", "--grace-period=0"}} {
 		cmd := exec.CommandContext(t.Context(), kubectl, append([]string{"delete", "--kubeconfig", config, "-n", "acme", "--wait=false"}, args...)...)
-		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "1 ApiApplication(s) and 0 Role(s) depend on it") {
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "1 ApiApplication(s), 0 Role(s) and 0 AuthProvider(s) depend on it") {
 			t.Errorf("kubectl delete %v: %v\n%s", args, err, out)
 		}
 	}

@@ -25,7 +25,7 @@ type approval struct {
 // is the application's to list; of them openid alone is worth something on its own.
 func (r *request) judge(session *sessions.Session, org *model.Organization, app *model.Application, wanted oauth.ScopeSet) approval {
 	a := approval{org: org, app: app}
-	roles := org.RolesOf(session.User.Person(), r.now)
+	roles := org.RolesOf(r.Person(&session.User), r.now)
 	access := org.Catalogue.Expand(wanted).Intersect(app.ScopesIn(org)).Intersect(model.ScopesOf(roles))
 	protocol := wanted.Intersect(app.ProtocolScopes)
 	switch {

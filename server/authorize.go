@@ -15,6 +15,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/authorization"
+	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -32,6 +33,7 @@ type inquiry struct {
 	*authorization.Request
 	at      time.Time         // when it came first: what has to be fresh is compared with it
 	session *sessions.Session // nil: nobody is signed in
+	counted decide.Counted    // which of its sign-ins counts
 	approval
 }
 
@@ -121,11 +123,8 @@ func (s *Server) unsettled(r *request, a *inquiry, proven bool) (answer, error) 
 	if next, err := s.settled(r, a); next != nil || err != nil {
 		return next, err
 	}
-	if !r.counts(a.session, a.Organization) {
-		if a.Prompt.None {
-			return nil, a.Refuse(oauth.LoginRequired, "the way the person is signed in does not count there")
-		}
-		return s.otherProvider(a.session), nil
+	if next, err := s.admitted(r, a, proven); next != nil || err != nil {
+		return next, err
 	}
 	a.approval = r.judge(a.session, a.Organization, a.Application, a.Scopes)
 	if a.obstacle == "" {
@@ -156,12 +155,10 @@ func (s *Server) signedIn(r *request, a *inquiry, proven bool) (answer, error) {
 }
 
 // stale reports whether the sign-in is older than the application accepts.
-func stale(a *inquiry) bool {
-	if a.session == nil {
-		return true
-	}
-	return a.Prompt.Login && a.session.AuthTime.Before(a.at) ||
-		a.MaxAge >= 0 && a.session.AuthTime.Before(a.at.Add(-a.MaxAge))
+func stale(a *inquiry) bool { return a.session == nil || a.tooOld(a.session.AuthTime) }
+
+func (a *inquiry) tooOld(signIn time.Time) bool {
+	return a.Prompt.Login && signIn.Before(a.at) || a.MaxAge >= 0 && signIn.Before(a.at.Add(-a.MaxAge))
 }
 
 // stranger reports whether somebody else is signed in than the application expects.
@@ -205,12 +202,12 @@ func (s *Server) settled(r *request, a *inquiry) (answer, error) {
 	return page{html: pages.ChooseOrganization(p), cookies: cookie, leadsTo: a.Target()}, nil
 }
 
-// admitting are the organizations where the person is a member, the sign-in counts and the
-// application may work, in the order of their slugs.
+// admitting are the organizations where the person is a member, a sign-in like theirs may
+// count and the application may work, in the order of their slugs.
 func (r *request) admitting(a *inquiry) (choices []*model.Organization) {
 	for o := range r.Organizations() {
-		if !o.Suspended && o.Admits(a.Application) && r.counts(a.session, o) &&
-			len(o.RolesOf(a.session.User.Person(), r.now)) > 0 {
+		if !o.Suspended && o.Admits(a.Application) && r.Belongs(r.now, o, &a.session.User, &a.session.Session) &&
+			len(o.RolesOf(r.Person(&a.session.User), r.now)) > 0 {
 			choices = append(choices, o)
 		}
 	}
@@ -233,8 +230,8 @@ func (s *Server) approve(r *request, a *inquiry, approvalID []byte) (answer, err
 	row := store.AuthorizationCode{
 		Hash: s.tokens.HashAuthorizationCode(code), ApprovalID: approvalID,
 		UserID: a.session.UserID, ApplicationUID: a.Application.UID, OrganizationID: a.Organization.ID, ClientID: a.Application.ClientID,
-		SessionID: a.session.ID, SessionEndsAt: a.session.ExpiresAt, ProviderUID: a.session.ProviderUID,
-		AuthTime: a.session.AuthTime, AMR: a.session.AMR, Granted: a.granted, Resource: a.Resource(),
+		SessionID: a.session.ID, SessionEndsAt: endOf(a), ProviderUID: a.counted.SignIn.ProviderUID,
+		AuthTime: a.counted.SignIn.AuthTime, AMR: a.counted.SignIn.AMR, Granted: a.granted, Resource: a.Resource(),
 		RedirectURI: a.RedirectGiven(), Challenge: a.Challenge, Nonce: a.Nonce,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(codeLife),
 	}
@@ -261,6 +258,7 @@ func (s *Server) decided(r *request, a *inquiry, action string) store.Event {
 	if a.Organization != nil {
 		ev.OrganizationID = a.Organization.ID
 	}
+	ev.Reason = inAnEmergency(a.counted)
 	return ev
 }
 
@@ -308,12 +306,18 @@ func (s *Server) askedAt(r *request, query url.Values) (at time.Time, proven boo
 // toFreshLogin sends the person to sign in, whoever is signed in now, and back to the
 // request.
 func (s *Server) toFreshLogin(r *request, a *inquiry) answer {
-	proof, cookies := s.asked(r, a)
-	back := maps.Clone(a.Query)
-	back.Set(askedParameter, proof)
-	to := url.Values{"next": {authorizePath + "?" + back.Encode()}}
+	back, cookies := s.backTo(r, a)
+	to := url.Values{"next": {back}}
 	if a.session != nil {
 		to.Set(againParameter, "1")
 	}
 	return redirect{to: loginPath + "?" + to.Encode(), cookies: cookies}
+}
+
+// backTo is the way back to the request from a detour.
+func (s *Server) backTo(r *request, a *inquiry) (path string, cookies []*http.Cookie) {
+	proof, cookies := s.asked(r, a)
+	back := maps.Clone(a.Query)
+	back.Set(askedParameter, proof)
+	return authorizePath + "?" + back.Encode(), cookies
 }

@@ -106,6 +106,7 @@ func (s *Server) consentPage(r *request, a *inquiry) (answer, error) {
 		return nil, err
 	}
 	p := pages.ConsentPage{
+		Brand:  brandOf(a.org),
 		Viewer: *s.viewer(a.session), Application: a.application(), Organization: a.organization(), Target: whereTo(a),
 		Obstacle: a.obstacle, Unproven: !a.Assured(), Request: box, Token: s.sessions.Form(a.session).Token(consentPurpose),
 	}

@@ -69,6 +69,8 @@ type page struct {
 	// leadsTo is where else a form of the page may end up: browsers hold the redirect after
 	// a post to the page's policy too. An origin, or a scheme with its colon.
 	leadsTo string
+	// scripted: it may run our own script files, which the one for keys is all of.
+	scripted bool
 }
 
 // bodyLimit bounds the body of every request.
@@ -351,6 +353,9 @@ func (a page) write(w http.ResponseWriter, _ *request) {
 	h["Cache-Control"] = noStore
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	policy := pagePolicy
+	if a.scripted {
+		policy = "script-src 'self'; " + policy
+	}
 	if a.leadsTo != "" {
 		policy += " " + policySource(a.leadsTo)
 	}

@@ -91,10 +91,11 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
 		})}
 	}
 	form, cookie := s.sessions.VisitorForm(r.Request)
-	p.Provider, p.Token = provider.DisplayName, form.Token(loginForm)
+	p.Provider, p.Token, p.Passkey = provider.DisplayName, form.Token(loginForm), s.offerPasskey(r, form)
 	p.Forgot, p.Register = s.resets(r), s.registers(provider)
-	answer := page{status: status}
+	answer := page{status: status, scripted: p.Passkey.Offered()}
 	if req := s.waiting(r, p.Next); req != nil {
+		p.Brand = brandFor(req)
 		p.Application, answer.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
 		if p.Problem == "" && p.Email == "" {
 			p.Email = atMost(req.Query.Get("login_hint"), longestAddress)
@@ -133,9 +134,15 @@ func (s *Server) login(r *request) (answer, error) {
 // proven goes on with who has proven a first factor: to next with a session, or to the
 // question for the second one if they have it.
 func (s *Server) proven(r *request, in sessions.SignIn, next string) (answer, error) {
+	in = r.markElsewhere(in)
 	if in.User.SecondFactor {
 		return s.askSecondFactor(r, in, next)
 	}
+	return s.finish(r, in, next)
+}
+
+// finish goes on to next with a session, for who has proven all that they have to.
+func (s *Server) finish(r *request, in sessions.SignIn, next string) (answer, error) {
 	cookie, err := s.begin(r, in)
 	// Meanwhile a factor was enrolled, the password is another one, or the account disabled.
 	if errors.Is(err, store.ErrConflict) {

@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/server/factors"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
+	"github.com/gatehouse-dev/gatehouse/server/passkeys"
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
 )
@@ -22,6 +23,7 @@ type peopleServices struct {
 	factors     *factors.Vault
 	lockouts    *limits.Durable
 	errands     *errands
+	site        *passkeys.Site
 }
 
 func (s *Server) preparePages() (err error) {
@@ -34,6 +36,9 @@ func (s *Server) preparePages() (err error) {
 	if s.factors, err = factors.NewVault(s.Keyring); err != nil {
 		return err
 	}
+	if s.site, err = passkeys.NewSite(s.Issuer); err != nil {
+		return err
+	}
 	s.sessions, err = sessions.NewManager(s.Store, s.Keyring, s.Issuer)
 	return err
 }
@@ -43,12 +48,15 @@ const (
 	homePath   = "/"
 	loginPath  = "/login/"
 	secondPath = "/login/code/"
+	keyPath    = "/login/key/"
+	alonePath  = "/login/passkey/"
 	verifyPath = "/oauth/device/"
 
 	accountPath      = "/account/"
 	passwordPath     = "/account/password/"
 	factorsPath      = "/account/factors/"
 	newFactorPath    = "/account/factors/new/"
+	newKeyPath       = "/account/factors/key/"
 	sessionsPath     = "/account/sessions/"
 	applicationsPath = "/account/applications/"
 	activityPath     = "/account/activity/"
@@ -65,6 +73,8 @@ func (s *Server) pageRoutes() []route {
 		{path: "", get: s.home, audience: forPeople},
 		{path: "/login", get: s.showLogin, post: s.login, audience: forPeople},
 		{path: "/login/code", get: backToLogin, post: s.secondFactor, audience: forPeople},
+		{path: "/login/key", get: backToLogin, post: s.secondKey, audience: forPeople},
+		{path: "/login/passkey", get: backToLogin, post: s.passkey, audience: forPeople},
 		{path: "/logout", get: s.showLogout, post: s.logout, audience: forPeople},
 		{path: "/oauth/authorize", get: s.authorize, post: s.authorizeByPost, audience: forPeople, anySite: true, acts: true},
 		{path: "/oauth/consent", post: s.consent, audience: forPeople},
@@ -74,6 +84,7 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/password", get: s.showPassword, post: s.changePassword, audience: forPeople},
 		{path: "/account/factors", get: s.showFactors, post: s.changeFactors, audience: forPeople},
 		{path: "/account/factors/new", get: s.showEnrolment, post: s.enrol, audience: forPeople},
+		{path: "/account/factors/key", get: s.showNewKey, post: s.addKey, audience: forPeople},
 		{path: "/account/sessions", get: s.showSessions, post: s.endSessions, audience: forPeople},
 		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
 		{path: "/account/activity", get: s.showActivity, audience: forPeople},
@@ -81,9 +92,10 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/address", get: s.showAddress, post: s.changeAddress, audience: forPeople},
 		{path: "/account/address/confirm", get: s.showConfirm, post: s.confirm, audience: forPeople},
 		{path: "/register", get: s.showRegister, post: s.register, audience: forPeople},
-		{path: "/register/finish", get: s.showFinish, post: s.finish, audience: forPeople},
+		{path: "/register/finish", get: s.showFinish, post: s.finishRegistration, audience: forPeople},
 		{path: "/forgot", get: s.showForgot, post: s.forgot, audience: forPeople},
 		{path: "/static/{file}", get: static, audience: forPeople},
+		{path: "/branding/{file}", get: branding, audience: forPeople},
 	}
 }
 
@@ -166,7 +178,7 @@ func ownPath(next string) string {
 	switch path := u.EscapedPath(); path {
 	case confirmPath:
 		return confirmPath + "?" + url.Values{linkParameter: {u.Query().Get(linkParameter)}}.Encode()
-	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, sessionsPath, applicationsPath, activityPath:
+	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, newKeyPath, sessionsPath, applicationsPath, activityPath:
 		return path
 	case verifyPath, "/oauth/device":
 		return (&url.URL{Path: verifyPath, RawQuery: u.Query().Encode()}).String()
@@ -176,7 +188,7 @@ func ownPath(next string) string {
 	return homePath
 }
 
-// static serves style sheet and icon.
+// static serves style sheet, icon and script.
 func static(*request) (answer, error) { return staticFile{}, nil }
 
 type staticFile struct{}

@@ -99,6 +99,9 @@ func (s *Server) Run(ctx context.Context) error {
 	followed := make(chan error, 1)
 	go func() { followed <- s.cache.Run(ctx) }()
 	defer s.errands.wait()
+	var telling sync.WaitGroup
+	telling.Go(func() { s.tellSignOuts(ctx) })
+	defer telling.Wait()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
@@ -31,6 +31,7 @@ type deviceRequest struct {
 	code tokens.UserCode
 	row  store.DeviceCode
 	approval
+	counted decide.Counted // which sign-in of the session counts there
 }
 
 // showVerification asks for the code, or, with a code, for the decision. The code in the
@@ -65,8 +66,8 @@ func (s *Server) showVerification(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !r.counts(session, asked.org) {
-		return s.otherProvider(session), nil
+	if next, err := s.admittedDevice(r, session, asked); next != nil || err != nil {
+		return next, err
 	}
 	return s.devicePage(r, session, asked), nil
 }
@@ -112,10 +113,10 @@ func (s *Server) verify(r *request) (answer, error) {
 		return nil, staleForm()
 	}
 	asked, err := s.findDeviceRequest(r, session, typed)
-	if err == nil && !r.counts(session, asked.org) {
-		return s.otherProvider(session), nil
-	}
 	if err == nil {
+		if next, err := s.admittedDevice(r, session, asked); next != nil || err != nil {
+			return next, err
+		}
 		err = s.decide(r, session, asked, decision)
 	}
 	switch {
@@ -141,10 +142,10 @@ func (s *Server) decide(r *request, session *sessions.Session, asked *deviceRequ
 	if asked.obstacle != "" {
 		return &refusal{words: oauth.Refuse(oauth.AccessDenied, "there is nothing to approve"), status: http.StatusForbidden}
 	}
-	ev.Action = "device.approved"
+	ev.Action, ev.Reason = "device.approved", inAnEmergency(asked.counted)
 	return s.Store.ApproveDeviceCode(r.Context(), asked.row.Hash, r.now, store.Approval{
-		UserID: session.UserID, ProviderUID: session.ProviderUID, AuthTime: session.AuthTime,
-		AMR: session.AMR, Granted: asked.granted, SessionID: session.ID,
+		UserID: session.UserID, ProviderUID: asked.counted.SignIn.ProviderUID, AuthTime: asked.counted.SignIn.AuthTime,
+		AMR: asked.counted.SignIn.AMR, Granted: asked.granted, SessionID: session.ID,
 	}, ev)
 }
 
@@ -168,7 +169,7 @@ func (s *Server) findDeviceRequest(r *request, session *sessions.Session, typed 
 		!r.Alive(app.UID, row.CreatedAt) || !r.Alive(org.ID, row.CreatedAt) {
 		return nil, store.ErrNotFound
 	}
-	return &deviceRequest{code, row, r.judge(session, org, app, oauth.NewScopeSet(row.Scopes...))}, nil
+	return &deviceRequest{code: code, row: row, approval: r.judge(session, org, app, oauth.NewScopeSet(row.Scopes...))}, nil
 }
 
 func (s *Server) codePage(session *sessions.Session, status int, typed, problem string) answer {
@@ -179,6 +180,7 @@ func (s *Server) codePage(session *sessions.Session, status int, typed, problem 
 
 func (s *Server) devicePage(r *request, session *sessions.Session, d *deviceRequest) answer {
 	p := pages.DevicePage{
+		Brand:  brandOf(d.org),
 		Viewer: *s.viewer(session), Code: d.code.String(), Application: d.application(), Organization: d.organization(),
 		IP: d.row.IP, Asked: d.row.CreatedAt, Now: r.now, Obstacle: d.obstacle,
 		Token: s.sessions.Form(session).Token(decisionForm, string(d.code.Hash(s.Keyring)), session.UserID),
@@ -187,16 +189,6 @@ func (s *Server) devicePage(r *request, session *sessions.Session, d *deviceRequ
 		p.Scopes, p.Identity, p.StaysSigned = d.access(), d.identity(), d.granted.Has(oauth.OfflineAccess)
 	}
 	return page{html: pages.Device(p)}
-}
-
-// otherProvider is for somebody whose way of signing in does not count where the device
-// belongs to; they do not see what it asks for.
-func (s *Server) otherProvider(session *sessions.Session) answer {
-	return page{status: http.StatusForbidden, html: pages.Message(pages.MessagePage{
-		Viewer: s.viewer(session), Kind: pages.Bad, Title: "Sign in another way",
-		What: "The organization that this device belongs to does not accept the way you are signed in.",
-		Do:   "Ask its administrator how to sign in.",
-	})}
 }
 
 // outcomes are what the person reads after the decision.
@@ -210,12 +202,6 @@ func verifyURL(key, value string) string {
 		return verifyPath
 	}
 	return verifyPath + "?" + url.Values{key: {value}}.Encode()
-}
-
-// counts reports whether the sign-in of a session counts for an organization: its provider
-// does, and was not gone since.
-func (r *request) counts(session *sessions.Session, o *model.Organization) bool {
-	return o.Counts(session.ProviderUID) && r.Alive(session.ProviderUID, session.AuthTime)
 }
 
 // userCodeInput bounds what is read as a user code, in bytes: eight letters, and whatever

@@ -31,6 +31,8 @@ func statusOf(v v1alpha1.Verdict) string {
 	switch {
 	case v.True:
 		return "True: declared so"
+	case v.Condition == v1alpha1.Reachable:
+		return "False"
 	case v.Reason == v1alpha1.ReasonExpired:
 		return "False, ended"
 	case v.Stalled:
@@ -66,6 +68,8 @@ func TestConditionsPageExplainsEveryReason(t *testing.T) {
 
 func sets(v v1alpha1.Verdict) string {
 	switch {
+	case v.Condition == v1alpha1.Reachable && !v.True:
+		return v.Condition + " False"
 	case !v.True && v.Reason == v1alpha1.ReasonExpired:
 		return v.Condition + " False, Ready False"
 	case !v.True && v.Stalled:

@@ -95,7 +95,7 @@ func TestVerdictsAreOrderedByCondition(t *testing.T) {
 			order = append(order, v.Condition)
 		}
 	}
-	if diff := cmp.Diff([]string{v1alpha1.Accepted, v1alpha1.ResolvedRefs, v1alpha1.Programmed, v1alpha1.Insecure}, order); diff != "" {
+	if diff := cmp.Diff([]string{v1alpha1.Accepted, v1alpha1.ResolvedRefs, v1alpha1.Programmed, v1alpha1.Reachable, v1alpha1.Insecure}, order); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -41,6 +41,12 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
+	// Domains of its people's addresses. They lead people to the right provider in
+	// this Organization's own sign-in, and nowhere else; they prove nothing.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	Domains []Domain `json:"domains,omitempty"`
 	// Namespaces whose resources may attach to this Organization. Default: its own
 	// only.
 	// +optional
@@ -58,10 +64,14 @@ type OrganizationSpec struct {
 	// Ceilings on the life of tokens; applications may only shorten them.
 	// +optional
 	Tokens *TokenCeilings `json:"tokens,omitempty"`
-	// What becomes of a request to delete this Organization while ApiApplications
-	// or Roles are accepted by it. Protect refuses it: what was issued is bound to
-	// the object, and making it anew does not bring it back. Delete lets it go.
-	// Deleting the namespace deletes it either way. Default: Protect.
+	// What people see of it when they sign in to its applications.
+	// +optional
+	Branding *Branding `json:"branding,omitempty"`
+	// What becomes of a request to delete this Organization while
+	// ApiApplications, Roles or AuthProviders are accepted by it. Protect refuses
+	// it: what was issued is bound to the object, and making it anew does not
+	// bring it back. Delete lets it go. Deleting the namespace deletes it either
+	// way. Default: Protect.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
@@ -90,6 +100,11 @@ type AllowedNamespaces struct {
 	// Organization's own namespace.
 	// +optional
 	Roles *NamespaceAdmission `json:"roles,omitempty"`
+	// Who may attach AuthProviders. Whoever writes one says who everybody is
+	// that signs in by it, so admitting a namespace here makes its editors
+	// administrators. Default: the Organization's own namespace.
+	// +optional
+	AuthProviders *NamespaceAdmission `json:"authProviders,omitempty"`
 }
 
 // NamespaceAdmission admits namespaces.
@@ -177,18 +192,6 @@ type CustomScope struct {
 	Implies []ScopeName `json:"implies,omitempty"`
 }
 
-// Login says how people sign in to an Organization.
-type Login struct {
-	// The providers that count here, in the order shown. Default: every
-	// installation-wide one. Example:
-	// `[{name: local, namespace: gatehouse-system}]`.
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=16
-	// +listType=atomic
-	// +optional
-	AuthProviders []ObjectReference `json:"authProviders,omitempty"`
-}
-
 // TokenCeilings are the longest lives that tokens of an Organization may have.
 type TokenCeilings struct {
 	// Life of an access token, from 1m to 24h. Default: 1h.
@@ -233,7 +236,8 @@ type OrganizationStatus struct {
 	// admitted.
 	// +optional
 	Roles int32 `json:"roles"`
-	// Providers that count here.
+	// AuthProviders accepted by this Organization, short of those of the
+	// installation; while it is not served, those admitted.
 	// +optional
 	Providers int32 `json:"providers"`
 	// Verdicts: Accepted, ResolvedRefs, Programmed, Ready.

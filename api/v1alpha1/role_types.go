@@ -38,6 +38,17 @@ type RoleSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
+	// Rank among the Roles of the Organization, from 0 to 1000: a higher number is
+	// a higher one. Whoever manages members may not manage somebody who holds a
+	// higher Role than they do. Default: 0.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	// +optional
+	Priority int32 `json:"priority,omitempty"`
+	// Whether members who hold no other Role hold this one: those who accepted an
+	// invitation, or signed in by the Organization's own provider. Default: false.
+	// +optional
+	Default bool `json:"default,omitempty"`
 	// Roles of the same Organization whose scopes this one has too.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=atomic
@@ -67,19 +78,24 @@ type RoleRule struct {
 
 // Subject is a holder of a Role.
 // +kubebuilder:validation:XValidation:rule="!has(self.__namespace__) || self.kind == 'ApiApplication'",message="namespace: only a subject of kind ApiApplication has one",fieldPath=".namespace"
+// +kubebuilder:validation:XValidation:rule="has(self.provider) == (self.kind == 'Group')",message="provider: name the AuthProvider of a Group, and only of a Group",fieldPath=".provider"
 type Subject struct {
-	// `User`: a person, by a proven address. `ApiApplication`: a machine client of
-	// the same Organization.
+	// `User`: a person, by a proven address. `Group`: whoever the provider said is
+	// in that group. `ApiApplication`: a machine client of the same Organization.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
-	// Address of the person, compared in lower case, or name of the
-	// ApiApplication.
+	// Address of the person, compared in lower case; name of the group, exactly as
+	// the provider tells it; or name of the ApiApplication.
 	// Example: `ann@acme.com`.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=254
+	// +kubebuilder:validation:MaxLength=256
 	Name string `json:"name"`
+	// The AuthProvider that tells of the group; it must count in the
+	// Organization. Only with kind Group.
+	// +optional
+	Provider *ObjectReference `json:"provider,omitempty"`
 	// Namespace of the ApiApplication. Default: the Role's.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -94,6 +110,7 @@ type Subject struct {
 // The values of Subject.Kind served today.
 const (
 	SubjectUser           = "User"
+	SubjectGroup          = "Group"
 	SubjectApiApplication = "ApiApplication"
 )
 

@@ -65,7 +65,7 @@ func TestPlanAgainstACluster(t *testing.T) {
 	kubectl(t, admin, "apply", "-f", "../../config/default/namespace.yaml", "-f", samples)
 	expectPlan(t, 0, "Nothing changes.", samples)
 	expectPlan(t, 0, "Nothing changes.", samples+"/30-globex.yaml")
-	expectPlan(t, 1, "Organization acme/acme cannot be applied: spec.deletionPolicy: protects it, and 3 ApiApplication(s) and 3 Role(s) depend on it", "--prune", samples+"/30-globex.yaml")
+	expectPlan(t, 1, "Organization acme/acme cannot be applied: spec.deletionPolicy: protects it, and 3 ApiApplication(s), 3 Role(s) and 0 AuthProvider(s) depend on it", "--prune", samples+"/30-globex.yaml")
 	expectPlan(t, 1, `ApiApplication acme/aaa is not served: spec.clientID: "acme.cli" belongs to the older ApiApplication acme/cli`, write(t, dir, "late.yaml", late))
 	expectPlan(t, 3, "Role acme/developer\n  + scopes: gains project:admin", wider)
 	kubectl(t, admin, "apply", "-f", wider)

@@ -34,6 +34,10 @@ func accessOf(snapshot *model.Snapshot) map[string]bool {
 			continue
 		}
 		for _, p := range o.Providers {
+			if p.Local == nil {
+				saySignIn(say, o, p)
+				continue
+			}
 			for n := p.Local.MinLength; n <= 64; n++ {
 				say("a new password of %d characters is taken by %s for %s", n, p.Name, o.ID)
 				if !p.Local.CheckCommon {
@@ -57,6 +61,26 @@ func accessOf(snapshot *model.Snapshot) map[string]bool {
 		}
 	}
 	return access
+}
+
+// saySignIn: another place to ask is neither more nor less, so it is part of the name.
+func saySignIn(say sayer, o *model.Organization, p *model.Provider) {
+	who := fmt.Sprintf("%s by %s %q as %+v", o.ID, p.UID, p.Settings(), p.Mapping.Source())
+	say("sign-ins to %s count by %s", o.ID, p.UID)
+	say.atLeast(p.GroupsMaxAge, "groups count in "+o.ID+" of "+p.UID)
+	if p.Suspended {
+		return
+	}
+	say("people sign in to %s", who)
+	if p.Provisioning.Mode == model.ProvisionJIT {
+		say("new people sign in to %s", who)
+	}
+	if p.Provisioning.Mode != model.ProvisionDeny {
+		say("people connect their accounts to %s", who)
+	}
+	if p.Provisioning.LinkBy == model.LinkByVerifiedEmail {
+		say("accounts are found by address in %s", who)
+	}
 }
 
 func sayApplication(say sayer, o, home *model.Organization, a *model.Application) {

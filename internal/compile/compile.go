@@ -6,7 +6,7 @@
 // where it restricts, the object is not served; its neighbours keep working.
 //
 // Start reading at Compiler.Compile, which is the table of contents. Each kind has a file
-// (provider.go, organization.go, application.go with credentials.go, generated.go and
+// (provider.go with a file per type, organization.go, application.go with credentials.go, generated.go and
 // assertion.go, role.go with
 // inheritance.go) with a function per rule; report.go is what the rules write, and
 // conditions.go and status.go are what becomes of that in a status.
@@ -36,7 +36,8 @@ type Compiler struct {
 	explaining      bool // keep how Roles came to their scopes, for Explain
 
 	facts     facts
-	providers []*model.Provider
+	providers []*model.Provider // of the installation
+	drafted   map[*v1alpha1.AuthProvider]*providerDraft
 	drafts    map[*v1alpha1.Organization]*draft
 	tenants   map[types.NamespacedName]*tenant
 	others    []*Report // of no tenant: providers, Organizations without a name of their own
@@ -55,10 +56,10 @@ func (c *Compiler) Compile(in Input) Result {
 	c.unread = slices.Compact(slices.Sorted(slices.Values(in.Unread)))
 	changed := c.facts.update(&in)
 	c.facts.explaining = c.explaining
-	others := c.judgeProviders(&in)
+	owned, others := c.judgeProviders(&in)
 	candidates := rank(c.draftOrganizations(in.Organizations), &c.facts, in.AnySlug)
 	c.facts.claim(in.Applications, candidates, changed)
-	groups, nameless := c.gather(&in, candidates)
+	groups, nameless := c.gather(&in, candidates, owned)
 	for _, n := range nameless {
 		r := n.report()
 		r.Organization = &v1alpha1.OrganizationStatus{}
@@ -82,21 +83,6 @@ func (c *Compiler) begin(in *Input) {
 	}
 }
 
-// judgeProviders judges the ways to sign in. Those that did not change stay the same
-// values, by which tenants tell.
-func (c *Compiler) judgeProviders(in *Input) []*Report {
-	served, reports := judgeProviders(in.Providers, in.SystemNamespace, &c.facts)
-	for i, p := range served {
-		for _, known := range c.providers {
-			if reflect.DeepEqual(p, known) {
-				served[i] = known
-			}
-		}
-	}
-	c.providers = served
-	return reports
-}
-
 // draftOrganizations judges each Organization by itself, oldest first.
 func (c *Compiler) draftOrganizations(objects []*v1alpha1.Organization) []*draft {
 	sorted := bySeniority(objects)
@@ -112,9 +98,10 @@ func (c *Compiler) draftOrganizations(objects []*v1alpha1.Organization) []*draft
 	return drafts
 }
 
-// gather puts every ApiApplication and Role to the Organization that it refers to, also
-// where there is none. An Organization without a name of its own has no group.
-func (c *Compiler) gather(in *Input, candidates []candidate) (groups map[types.NamespacedName]*group, nameless []candidate) {
+// gather puts every ApiApplication, Role and AuthProvider of its own to the Organization that
+// it refers to, also where there is none. An Organization without a name of its own has no
+// group.
+func (c *Compiler) gather(in *Input, candidates []candidate, owned []*providerDraft) (groups map[types.NamespacedName]*group, nameless []candidate) {
 	groups = make(map[types.NamespacedName]*group, len(candidates))
 	of := func(name types.NamespacedName) *group {
 		g := groups[name]
@@ -147,6 +134,10 @@ func (c *Compiler) gather(in *Input, candidates []candidate) (groups map[types.N
 			g := of(resolve(r.Spec.OrganizationRef, r.Namespace))
 			g.roles = append(g.roles, r)
 		}
+	}
+	for _, d := range owned {
+		g := of(resolve(*d.object.Spec.OrganizationRef, d.object.Namespace))
+		g.providers = append(g.providers, d)
 	}
 	return groups, nameless
 }
@@ -183,7 +174,7 @@ func (c *Compiler) judgeTenants(groups map[types.NamespacedName]*group, changed 
 func (c *Compiler) finish(stale, fresh []*Report, sameIDs bool) {
 	c.reports = replace(c.reports, stale, fresh)
 	var served []*model.Organization
-	digests := []string{digest(nil, c.others)}
+	digests := []string{digest(nil, c.others, c.digestKey)}
 	for _, t := range c.tenants {
 		digests = append(digests, t.digest)
 		if t.served != nil {
@@ -193,7 +184,7 @@ func (c *Compiler) finish(stale, fresh []*Report, sameIDs bool) {
 	if len(c.unread) > 0 {
 		digests = append(digests, fmt.Sprintf("unread %q", c.unread))
 	}
-	combined := digestAll(digests, c.providers)
+	combined := digestAll(digests, c.providers, c.digestKey)
 	if c.snapshot != nil && c.snapshot.Digest == combined && sameIDs {
 		return
 	}

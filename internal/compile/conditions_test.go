@@ -110,7 +110,7 @@ func TestStatusIsFactsAndConditionsTogether(t *testing.T) {
 		case "Organization":
 			s := r.OrganizationStatus(published, noon)
 			conditions = s.Conditions
-			if s.ID != r.Object.UID || s.Applications != 1 || s.Roles != 1 || s.Providers != 1 || s.ObservedGeneration != 1 {
+			if s.ID != r.Object.UID || s.Applications != 1 || s.Roles != 1 || s.Providers != 0 || s.ObservedGeneration != 1 {
 				t.Errorf("%+v", s)
 			}
 		case "ApiApplication":
@@ -126,7 +126,7 @@ func TestStatusIsFactsAndConditionsTogether(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		default:
-			conditions = r.ProviderStatus(published, noon).Conditions
+			conditions = r.ProviderStatus(published, compile.Probe{}, noon).Conditions
 		}
 		if len(conditions) != 4 || conditions[3].Status != metav1.ConditionTrue {
 			t.Errorf("%v: %+v", r.Object, conditions)

@@ -13,7 +13,7 @@ import (
 
 // digest identifies what is served of an organization, nil for nothing: what
 // model.Describe shows, what that keeps to itself, and every object that was judged.
-func digest(o *model.Organization, reports []*Report) string {
+func digest(o *model.Organization, reports []*Report, key model.Sensitive) string {
 	h := sha256.New()
 	var objects strings.Builder
 	for _, r := range reports {
@@ -29,7 +29,7 @@ func digest(o *model.Organization, reports []*Report) string {
 	_, _ = io.WriteString(h, o.Describe())
 	fmt.Fprintf(h, "%q %d\n", o.ID, o.CreatedAt.UnixNano())
 	for _, p := range o.Providers {
-		fmt.Fprintf(h, "%q\n", p.UID)
+		digestProvider(h, p, key)
 	}
 	applications := slices.SortedFunc(o.Applications(), func(a, b *model.Application) int { return strings.Compare(a.UID, b.UID) })
 	for _, a := range applications {
@@ -42,14 +42,20 @@ func digest(o *model.Organization, reports []*Report) string {
 }
 
 // digestAll combines digests, so that one change costs its organization.
-func digestAll(digests []string, providers []*model.Provider) string {
+func digestAll(digests []string, providers []*model.Provider, key model.Sensitive) string {
 	slices.Sort(digests)
 	h := sha256.New()
 	for _, d := range digests {
 		_, _ = io.WriteString(h, d)
 	}
 	for _, p := range providers {
-		fmt.Fprintf(h, "%q %s\n", p.UID, p.Describe())
+		digestProvider(h, p, key)
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// digestProvider adds its secret under the key: a digest is shown, and a password may be
+// weak enough to be found by trying.
+func digestProvider(h io.Writer, p *model.Provider, key model.Sensitive) {
+	fmt.Fprintf(h, "%q %s\n%x\n", p.UID, p.Describe(), key.Digest(p.Secret().Reveal()))
 }

@@ -23,19 +23,23 @@ func goodWorld() compile.Input {
 	return compile.Input{
 		SystemNamespace: "gatehouse-system", Issuer: "https://auth.example.com", DigestKey: model.NewSensitive(knownSecret),
 		Namespaces: []compile.Namespace{{Name: "shop", Labels: map[string]string{"team": "acme"}}, {Name: "foreign", Labels: map[string]string{"team": "?"}}},
-		Secrets:    []compile.Secret{{Namespace: "acme", Name: "ci", Version: "1", Data: map[string]model.Sensitive{"secret": model.NewSensitive(knownSecret)}}},
-		Outputs:    []compile.Output{goodOutput()},
-		Providers: []*v1alpha1.AuthProvider{{ObjectMeta: meta("gatehouse-system", "local"), Spec: v1alpha1.AuthProviderSpec{
-			Type: "Local", Local: &v1alpha1.LocalProvider{MinLength: new(int32(16))},
-		}}},
+		Secrets: []compile.Secret{
+			{Namespace: "acme", Name: "ci", Version: "1", Data: map[string]model.Sensitive{"secret": model.NewSensitive(knownSecret)}},
+			{Namespace: "gatehouse-system", Name: "upstream", Version: "1", Data: map[string]model.Sensitive{"secret": model.NewSensitive(knownSecret + "\n"), "empty": {}}},
+		},
+		Outputs:   []compile.Output{goodOutput()},
+		Providers: goodProviders(meta),
 		Organizations: []*v1alpha1.Organization{{ObjectMeta: meta("acme", "acme"), Spec: v1alpha1.OrganizationSpec{
 			Slug: "acme",
 			AllowedNamespaces: &v1alpha1.AllowedNamespaces{
 				ApiApplications: &v1alpha1.NamespaceAdmission{From: "Selector", Selector: selector},
 				Roles:           &v1alpha1.NamespaceAdmission{From: "Same"},
+				AuthProviders:   &v1alpha1.NamespaceAdmission{From: "Same"},
 			},
 			Scopes: &v1alpha1.ScopeCatalogue{Custom: []v1alpha1.CustomScope{{Name: "billing:admin", Description: "words", Implies: []v1alpha1.ScopeName{"org:read"}}}},
-			Login:  &v1alpha1.Login{AuthProviders: []v1alpha1.ObjectReference{{Name: "local", Namespace: "gatehouse-system"}}},
+			Login: &v1alpha1.Login{AuthProviders: []v1alpha1.ObjectReference{
+				{Name: "local", Namespace: "gatehouse-system"}, {Name: "okta"}, {Name: "saml", Namespace: "gatehouse-system"},
+			}},
 			Tokens: &v1alpha1.TokenCeilings{AccessTokenTTL: "30m", JWTAccessTokenTTL: "8m", RefreshTokenIdleTTL: "1h", RefreshTokenAbsoluteTTL: "2h"},
 		}}, {ObjectMeta: meta("globex", "globex"), Spec: v1alpha1.OrganizationSpec{
 			Slug: "globex", ExternalApplications: &v1alpha1.ExternalApplications{From: "List", ClientIDs: []v1alpha1.ForeignClientID{"acme.web"}},

@@ -64,5 +64,10 @@ func (t *tenant) renamed(changed asked) bool {
 			return true
 		}
 	}
+	for d := range t.owned {
+		if changed.uids[string(d.object.UID)] {
+			return true
+		}
+	}
 	return false
 }

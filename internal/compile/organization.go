@@ -29,6 +29,9 @@ type draft struct {
 	catalogue *model.Catalogue
 	tokens    model.TokenCeilings
 	external  model.ExternalApplications
+	login     model.LoginRules
+	domains   []string
+	branding  model.Branding
 }
 
 func newDraft(o *v1alpha1.Organization) *draft {
@@ -38,10 +41,14 @@ func newDraft(o *v1alpha1.Organization) *draft {
 	d.catalogue = scopeCatalogue(o.Spec.Scopes, d.report)
 	d.tokens = tokenCeilings(o.Spec.Tokens, d.report)
 	d.external = externalApplications(o.Spec.ExternalApplications, d.report)
+	d.login = loginRules(o.Spec.Login, d.report)
+	d.domains = homeDomains(o.Spec.Domains, d.report)
+	d.branding = branding(o.Spec.Branding, d.report)
 	deletionPolicy(o.Spec.DeletionPolicy, d.report)
 	if allowed := o.Spec.AllowedNamespaces; allowed != nil {
 		checkAdmission(allowed.ApiApplications, "spec.allowedNamespaces.apiApplications", d.report)
 		checkAdmission(allowed.Roles, "spec.allowedNamespaces.roles", d.report)
+		checkAdmission(allowed.AuthProviders, "spec.allowedNamespaces.authProviders", d.report)
 	}
 	return d
 }
@@ -163,23 +170,31 @@ func rank(drafts []*draft, f *facts, anySlug bool) []candidate {
 	return candidates
 }
 
-// loginProviders resolves the providers that count in an Organization. A declared list of
-// which nothing resolves means that nobody signs in, never that everybody does.
-func loginProviders(o *v1alpha1.Organization, served []*model.Provider, r *Report) []*model.Provider {
+// loginProviders resolves the providers that count in an Organization: its own and those of
+// the installation, and never those of another. A declared list of which nothing resolves
+// means that nobody signs in, never that everybody does.
+func (t *tenancy) loginProviders(own []*ownProvider, installation []*model.Provider) (counted []*model.Provider) {
+	t.signIns = make(map[types.NamespacedName]*model.Provider, len(installation)+len(own))
+	var all []*model.Provider
+	for _, p := range own {
+		if p.served != nil {
+			all = append(all, p.served)
+		}
+	}
+	all = append(all, installation...)
+	for _, p := range all {
+		t.signIns[types.NamespacedName{Namespace: p.Namespace, Name: p.Name}] = p
+	}
+	o := t.draft.object
 	if o.Spec.Login == nil || o.Spec.Login.AuthProviders == nil {
-		return served
+		return all
 	}
-	byName := make(map[types.NamespacedName]*model.Provider, len(served))
-	for _, p := range served {
-		byName[types.NamespacedName{Namespace: p.Namespace, Name: p.Name}] = p
-	}
-	var counted []*model.Provider
 	for i, ref := range o.Spec.Login.AuthProviders {
 		name := resolve(ref, o.Namespace)
-		p := byName[name]
+		p := t.signIns[name]
 		if p == nil {
-			r.find(v1alpha1.ReasonRefNotFound, fmt.Sprintf("spec.login.authProviders[%d]", i),
-				"no AuthProvider %s is served; create it, or correct name and namespace", show(name))
+			t.report.find(v1alpha1.ReasonRefNotFound, fmt.Sprintf("spec.login.authProviders[%d]", i),
+				"no AuthProvider %s of this Organization or of the installation is served; create it, or correct name and namespace", show(name))
 			continue
 		}
 		if !slices.Contains(counted, p) {
@@ -196,5 +211,6 @@ func organizationModel(d *draft, id string, providers []*model.Provider) model.O
 		Slug: o.Spec.Slug, DisplayName: d.shown,
 		CreatedAt: o.CreationTimestamp.UTC(), Suspended: o.Spec.Suspend,
 		Catalogue: d.catalogue, Tokens: d.tokens, Providers: providers, External: d.external,
+		Login: d.login, Domains: d.domains, Branding: d.branding,
 	}
 }

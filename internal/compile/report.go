@@ -51,6 +51,7 @@ type Report struct {
 	Organization *v1alpha1.OrganizationStatus
 	Application  *v1alpha1.ApiApplicationStatus
 	Role         *v1alpha1.RoleStatus
+	Provider     *v1alpha1.AuthProviderStatus
 }
 
 // Finding is a mistake in a declaration: what, where, and how to cure it.

@@ -23,9 +23,10 @@ type roleNode struct {
 	holders []holder
 }
 
-// holder is a subject that was admitted: an application, or the address of a person.
+// holder is a subject that was admitted: an application, a group, or the address of a person.
 type holder struct {
 	application *applicant
+	group       model.Group
 	address     string
 	notAfter    time.Time
 }
@@ -38,7 +39,10 @@ func (t *tenancy) judgeRoles(objects []*v1alpha1.Role, applicants []*applicant) 
 		n := &roleNode{object: o, report: newReport(kindRole, o)}
 		all = append(all, n)
 		if names.enter(o, n.report) && t.admitRole(o, n.report) {
-			n.role = &model.Role{UID: string(o.UID), Namespace: o.Namespace, Name: o.Name, DisplayName: cmp.Or(o.Spec.DisplayName, o.Name)}
+			n.role = &model.Role{
+				UID: string(o.UID), Namespace: o.Namespace, Name: o.Name, DisplayName: cmp.Or(o.Spec.DisplayName, o.Name),
+				Priority: priority(o.Spec.Priority, n.report), Default: o.Spec.Default,
+			}
 			n.own = t.ruleScopes(o, n.report)
 			admitted = append(admitted, n)
 		}
@@ -51,7 +55,7 @@ func (t *tenancy) judgeRoles(objects []*v1alpha1.Role, applicants []*applicant) 
 	}
 	t.inherit(admitted)
 	for _, n := range admitted {
-		n.holders = subjects(n.object, applications, n.report)
+		n.holders = t.subjects(n.object, applications, n.report)
 		n.report.Role.Subjects = int32(len(n.holders)) // #nosec G115 -- bounded by the schema
 	}
 	for _, n := range all {
@@ -97,7 +101,7 @@ func (t *tenancy) ruleScopes(o *v1alpha1.Role, r *Report) []string {
 }
 
 // subjects admits holders. A subject that is not admitted holds nothing; the others do.
-func subjects(o *v1alpha1.Role, applications map[types.NamespacedName]*applicant, r *Report) []holder {
+func (t *tenancy) subjects(o *v1alpha1.Role, applications map[types.NamespacedName]*applicant, r *Report) []holder {
 	var holders []holder
 	for i, s := range o.Spec.Subjects {
 		h, field := holder{}, fmt.Sprintf("spec.subjects[%d]", i)
@@ -109,7 +113,11 @@ func subjects(o *v1alpha1.Role, applications map[types.NamespacedName]*applicant
 			}
 			h.notAfter = at
 		}
-		if !h.identify(s, field, o.Namespace, applications, r) {
+		if s.Kind == v1alpha1.SubjectGroup {
+			if !t.identifyGroup(&h, s, field, o.Namespace, r) {
+				continue
+			}
+		} else if !h.identify(s, field, o.Namespace, applications, r) {
 			continue
 		}
 		if !h.notAfter.IsZero() {
@@ -120,12 +128,58 @@ func subjects(o *v1alpha1.Role, applications map[types.NamespacedName]*applicant
 	return holders
 }
 
+// priority reads a rank. One out of bounds gives none: nobody ranks higher by a mistake.
+func priority(declared int32, r *Report) int {
+	if declared < 0 || declared > 1000 {
+		r.find(v1alpha1.ReasonInvalidSpec, "spec.priority", "%d is out of bounds; use 0 to 1000. Until then it is 0", declared)
+		return 0
+	}
+	return int(declared)
+}
+
+// groupNameLongest is that of a group that any provider tells.
+const groupNameLongest = 256
+
+// identifyGroup finds whose group the subject is. Groups of two providers are two groups,
+// whatever they are called, and only those of a provider that counts here are told here.
+func (t *tenancy) identifyGroup(h *holder, s v1alpha1.Subject, field, namespace string, r *Report) bool {
+	switch {
+	case s.Namespace != "":
+		r.find(v1alpha1.ReasonInvalidSpec, field+".namespace", "a Group has none; remove it")
+		return false
+	case s.Provider == nil:
+		r.find(v1alpha1.ReasonInvalidSpec, field+".provider", "is missing; name the AuthProvider that tells of the group")
+		return false
+	case s.Name == "" || len(s.Name) > groupNameLongest:
+		r.find(v1alpha1.ReasonInvalidSpec, field+".name", "%s is not the name of a group; use 1 to %d bytes, as the provider writes it", quote(s.Name), groupNameLongest)
+		return false
+	}
+	name := resolve(*s.Provider, namespace)
+	for _, p := range t.providers {
+		if p.Namespace != name.Namespace || p.Name != name.Name {
+			continue
+		}
+		if p.Local != nil {
+			r.find(v1alpha1.ReasonInvalidSpec, field+".provider", "AuthProvider %s keeps no groups; use subjects of kind User", show(name))
+			return false
+		}
+		h.group = model.Group{ProviderUID: p.UID, Name: s.Name}
+		return true
+	}
+	r.find(v1alpha1.ReasonRefNotFound, field+".provider", "no AuthProvider %s counts in the Organization; create it, or add it to the Organization's spec.login.authProviders", show(name))
+	return false
+}
+
 // identify finds who the subject is.
 func (h *holder) identify(s v1alpha1.Subject, field, namespace string, applications map[types.NamespacedName]*applicant, r *Report) bool {
 	switch s.Kind {
 	case v1alpha1.SubjectUser:
 		if s.Namespace != "" {
 			r.find(v1alpha1.ReasonInvalidSpec, field+".namespace", "a User has none; remove it")
+			return false
+		}
+		if s.Provider != nil {
+			r.find(v1alpha1.ReasonInvalidSpec, field+".provider", "a User has none; remove it, or use kind: Group")
 			return false
 		}
 		if !address(s.Name) {
@@ -142,7 +196,7 @@ func (h *holder) identify(s v1alpha1.Subject, field, namespace string, applicati
 		}
 		return true
 	default:
-		r.find(v1alpha1.ReasonUnsupportedValue, field+".kind", "%s is not served by this version; use User or ApiApplication", quote(s.Kind))
+		r.find(v1alpha1.ReasonUnsupportedValue, field+".kind", "%s is not served by this version; use User, Group or ApiApplication", quote(s.Kind))
 		return false
 	}
 }

@@ -16,6 +16,7 @@ type group struct {
 	organization candidate // its draft is nil where there is no such Organization
 	applications []*v1alpha1.ApiApplication
 	roles        []*v1alpha1.Role
+	providers    []*providerDraft // its own, oldest first
 }
 
 // tenant is the verdict on a group, with all that it was reached from.
@@ -24,6 +25,7 @@ type tenant struct {
 	providers    []*model.Provider // served in the installation
 	applications map[*v1alpha1.ApiApplication]int
 	roles        map[*v1alpha1.Role]int
+	owned        map[*providerDraft]int
 	asked        asked
 
 	served  *model.Organization // nil: not served
@@ -35,7 +37,8 @@ type tenant struct {
 // stands reports whether a new verdict on the group would be the same.
 func (t *tenant) stands(g *group, providers []*model.Provider, changed asked) bool {
 	return t.organization == g.organization && slices.Equal(t.providers, providers) &&
-		sameMembers(t.applications, g.applications) && sameMembers(t.roles, g.roles) && !t.asked.touches(changed) && !t.renamed(changed)
+		sameMembers(t.applications, g.applications) && sameMembers(t.roles, g.roles) &&
+		sameMembers(t.owned, g.providers) && !t.asked.touches(changed) && !t.renamed(changed)
 }
 
 // sameMembers compares by identity, in any order: objects are read-only, so one that
@@ -72,23 +75,29 @@ type tenancy struct {
 	draft     *draft // nil: there is no such Organization
 	report    *Report
 	digestKey model.Sensitive
+	providers []*model.Provider // that count
 	asked     asked
+	// signIns are the AuthProviders that may be referred to: its own and the installation's.
+	signIns map[types.NamespacedName]*model.Provider
 }
 
 // judgeTenant judges an Organization with its members.
 func judgeTenant(g *group, f *facts, providers []*model.Provider, key model.Sensitive) *tenant {
 	t := &tenancy{facts: f, draft: g.organization.draft, digestKey: key, asked: newAsked()}
-	var counted []*model.Provider
 	if t.draft != nil {
 		t.report = g.organization.report()
-		counted = loginProviders(t.draft.object, providers, t.report)
+	}
+	own, counted := t.judgeProviders(g.providers), []*model.Provider(nil)
+	if t.draft != nil {
+		counted = t.loginProviders(own, providers)
+		t.providers = counted
 	}
 	applicants := t.judgeApplications(g.applications)
 	roles := t.judgeRoles(g.roles, applicants)
 
 	verdict := &tenant{
 		organization: g.organization, providers: providers, asked: t.asked,
-		applications: numbered(g.applications), roles: numbered(g.roles),
+		applications: numbered(g.applications), roles: numbered(g.roles), owned: numbered(g.providers),
 	}
 	if f.explaining {
 		verdict.nodes = roles
@@ -99,15 +108,18 @@ func judgeTenant(g *group, f *facts, providers []*model.Provider, key model.Sens
 	for _, r := range roles {
 		verdict.reports = append(verdict.reports, r.report)
 	}
+	for _, p := range own {
+		verdict.reports = append(verdict.reports, p.report)
+	}
 	if t.draft != nil {
-		t.report.Organization = t.organizationFacts(counted, applicants, roles)
+		t.report.Organization = t.organizationFacts(own, applicants, roles)
 		verdict.reports = append(verdict.reports, t.report.close())
 	}
 	if t.served() {
 		verdict.served = t.assemble(counted, applicants, roles)
 	}
 	slices.SortFunc(verdict.reports, compareReports)
-	verdict.digest = digest(verdict.served, verdict.reports)
+	verdict.digest = digest(verdict.served, verdict.reports, key)
 	return verdict
 }
 
@@ -136,13 +148,20 @@ func (t *tenancy) findSecret(name types.NamespacedName) (Secret, bool) {
 
 // assemble makes the model: what is served, with every Role in the hands that hold it.
 func (t *tenancy) assemble(providers []*model.Provider, applicants []*applicant, roles []*roleNode) *model.Organization {
-	people := map[string][]model.Holding{}
+	people, groups := map[string][]model.Holding{}, map[model.Group][]model.Holding{}
+	var defaults []*model.Role
 	for _, role := range roles {
+		if role.role != nil && role.role.Default {
+			defaults = append(defaults, role.role)
+		}
 		for _, h := range role.holders {
 			holding := model.Holding{Role: role.role, NotAfter: h.notAfter}
-			if h.application != nil {
+			switch {
+			case h.application != nil:
 				h.application.app.Holdings = append(h.application.app.Holdings, holding)
-			} else {
+			case h.group.Name != "":
+				groups[h.group] = append(groups[h.group], holding)
+			default:
 				people[h.address] = append(people[h.address], holding)
 			}
 		}
@@ -157,17 +176,28 @@ func (t *tenancy) assemble(providers []*model.Provider, applicants []*applicant,
 	for _, held := range people {
 		sortHoldings(held)
 	}
-	return organizationModel(t.draft, t.id(t.draft.object.UID), providers).WithMembers(served, people)
+	for _, held := range groups {
+		sortHoldings(held)
+	}
+	slices.SortFunc(defaults, func(a, b *model.Role) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
+	return organizationModel(t.draft, t.id(t.draft.object.UID), providers).WithMembers(served, people).WithGroups(groups, defaults)
 }
 
 // organizationFacts count who is accepted, which a wait for a Secret does not change. While
 // the Organization is not served nobody is, and everybody who is admitted counts: what was
 // issued to them would go with it.
-func (t *tenancy) organizationFacts(providers []*model.Provider, applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
+func (t *tenancy) organizationFacts(own []*ownProvider, applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
 	if !t.served() {
-		return t.dependents(applicants, roles)
+		return t.dependents(own, applicants, roles)
 	}
-	s := &v1alpha1.OrganizationStatus{ID: t.id(t.draft.object.UID), Providers: int32(len(providers))} // #nosec G115 -- bounded by memory
+	s := &v1alpha1.OrganizationStatus{ID: t.id(t.draft.object.UID)}
+	for _, p := range own {
+		if p.report.accepted() {
+			s.Providers++
+		}
+	}
 	for _, a := range applicants {
 		if a.report.accepted() {
 			s.Applications++
@@ -181,7 +211,7 @@ func (t *tenancy) organizationFacts(providers []*model.Provider, applicants []*a
 	return s
 }
 
-func (t *tenancy) dependents(applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
+func (t *tenancy) dependents(own []*ownProvider, applicants []*applicant, roles []*roleNode) *v1alpha1.OrganizationStatus {
 	s := &v1alpha1.OrganizationStatus{}
 	var allowed v1alpha1.AllowedNamespaces
 	if declared := t.draft.object.Spec.AllowedNamespaces; declared != nil {
@@ -195,6 +225,11 @@ func (t *tenancy) dependents(applicants []*applicant, roles []*roleNode) *v1alph
 	for _, r := range roles {
 		if t.admits(allowed.Roles, r.object.Namespace) {
 			s.Roles++
+		}
+	}
+	for _, p := range own {
+		if t.admits(allowed.AuthProviders, p.draft.object.Namespace) {
+			s.Providers++
 		}
 	}
 	return s

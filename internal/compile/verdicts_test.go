@@ -30,6 +30,7 @@ var told = []struct {
 	// ready is the reason that Ready has, where it is another one's.
 	ready     v1alpha1.Reason
 	published compile.Programmed
+	probe     *compile.Probe // of an AuthProvider that was asked
 	now       time.Time
 }{
 	{reason: v1alpha1.ReasonAccepted, of: "Role acme/member", want: allTrue, ready: v1alpha1.ReasonProgrammed},
@@ -63,6 +64,10 @@ var told = []struct {
 	{reason: v1alpha1.ReasonExpired, of: "ApiApplication shop/cli", now: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC), want: ended},
 	{reason: v1alpha1.ReasonPending, of: "ApiApplication acme/made", by: mistakes["output gone"], want: reconciling},
 	{reason: v1alpha1.ReasonStorageError, of: "Role acme/member", published: compile.Programmed{Reason: v1alpha1.ReasonStorageError, Message: "no"}, want: reconciling},
+	{reason: v1alpha1.ReasonReachable, of: "AuthProvider acme/okta", probe: &compile.Probe{Reachable: new(true)}, want: allTrue, ready: v1alpha1.ReasonProgrammed},
+	{reason: v1alpha1.ReasonUnreachable, of: "AuthProvider acme/okta", probe: &compile.Probe{Reachable: new(false)}, want: allTrue, ready: v1alpha1.ReasonProgrammed},
+	{reason: v1alpha1.ReasonInvalidAnswer, of: "AuthProvider acme/okta", probe: &compile.Probe{Reachable: new(false), Reason: v1alpha1.ReasonInvalidAnswer}, want: allTrue, ready: v1alpha1.ReasonProgrammed},
+	{reason: v1alpha1.ReasonWeakSignIn, of: "AuthProvider gatehouse-system/saml", by: func(in *compile.Input) { spec(in, samlOne).SAML.AllowIdPInitiated = true }, want: allTrue + " Insecure", ready: v1alpha1.ReasonProgrammed},
 	{reason: v1alpha1.ReasonLoopbackRedirect, of: "ApiApplication acme/web", by: onLoopback, want: allTrue + " Insecure", ready: v1alpha1.ReasonProgrammed},
 }
 
@@ -86,7 +91,11 @@ func TestEveryReasonSetsTheConditionsItIsListedWith(t *testing.T) {
 			if published.Reason == "" {
 				published.Reason = v1alpha1.ReasonProgrammed
 			}
-			conditions := reportOn(t, in, row.of).Conditions(published, now)
+			report := reportOn(t, in, row.of)
+			conditions := report.Conditions(published, now)
+			if row.probe != nil {
+				conditions = report.ProviderStatus(published, *row.probe, now).Conditions
+			}
 			verdict := verdictOf(row.reason)
 			i := slices.IndexFunc(conditions, func(c metav1.Condition) bool { return c.Type == verdict.Condition })
 			if i < 0 || conditions[i].Reason != string(row.reason) || (conditions[i].Status == metav1.ConditionTrue) != verdict.True {
@@ -183,7 +192,9 @@ var restricting = map[string][]string{
 		"output name", "output label", "output annotation ordered", "output key", "output of another", "rotation period", "rotation overlap",
 		"rotation generation", "generated for a public client",
 	},
-	"AuthProvider gatehouse-system/local": {"provider password length"},
+	"AuthProvider gatehouse-system/local": {"provider password length", "provider: local of a tenant"},
+	"AuthProvider acme/okta":              {"provider: mapping require", "provider: example subject", "provider: link by address of a tenant", "provider: age of groups"},
+	"AuthProvider gatehouse-system/hub":   {"provider: GitHub organization"},
 }
 
 func TestABadRestrictionMeansThatTheObjectIsNotServed(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
@@ -212,14 +213,60 @@ func drawRole(t *rapid.T) *v1alpha1.Role {
 func drawProvider(t *rapid.T) *v1alpha1.AuthProvider {
 	p := &v1alpha1.AuthProvider{ObjectMeta: drawMeta(t)}
 	p.Namespace = pick(t, []string{"gatehouse-system", "gatehouse-system", "acme"}, "provider namespace")
-	p.Spec.Type = pick(t, []string{"Local", "Local", "OIDC"}, "provider type")
-	if rapid.Bool().Draw(t, "local") {
-		p.Spec.Local = &v1alpha1.LocalProvider{
-			MinLength: new(int32(rapid.Int32Range(0, 20).Draw(t, "minLength"))), ResetEnabled: new(rapid.Bool().Draw(t, "resetEnabled")),
-			Registration: pick(t, []string{"", "Closed", "InvitationOnly", "Open", "Everybody"}, "registration"),
+	p.Spec.Type = pick(t, []string{"Local", "Local", "OIDC", "OIDC", "GitHub", "SAML", "LDAP", "OAuth2"}, "provider type")
+	if rapid.Bool().Draw(t, "of an organization") {
+		ref := drawRef(t)
+		p.Spec.OrganizationRef = &ref
+	}
+	drawSettings(t, &p.Spec)
+	p.Spec.Suspend = rapid.IntRange(0, 4).Draw(t, "provider suspended") == 0
+	if p.Spec.Type != "Local" || rapid.IntRange(0, 4).Draw(t, "too much of a local one") == 0 {
+		p.Spec.GroupsMaxAge = v1alpha1.Duration(pick(t, durations, "groups"))
+		p.Spec.Provisioning = &v1alpha1.Provisioning{Mode: pick(t, []string{"", "JIT", "Deny", "?"}, "mode"), LinkBy: pick(t, []string{"", "Subject", "VerifiedEmail"}, "link")}
+		p.Spec.Mapping = &v1alpha1.ProviderMapping{
+			Subject: v1alpha1.Expression(pick(t, []string{"", "", "claims.id", "1", "claims."}, "subject")),
+			Require: v1alpha1.Expression(pick(t, []string{"", "", "true", "claims.a"}, "require")),
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "examples") {
+			p.Spec.Mapping.Examples = append(p.Spec.Mapping.Examples, v1alpha1.MappingExample{
+				Claims: runtime.RawExtension{Raw: []byte(pick(t, []string{`{"sub":"a","id":"a","name_id":"a","subject":"a","login":"a"}`, `{}`, `[]`, ""}, "claims"))},
+				Want:   v1alpha1.WantedProfile{Subject: pick(t, []string{"", "a"}, "want")},
+			})
 		}
 	}
 	return p
+}
+
+// drawSettings gives most providers the settings of their type, and some those of another.
+func drawSettings(t *rapid.T, s *v1alpha1.AuthProviderSpec) {
+	of := s.Type
+	if rapid.IntRange(0, 9).Draw(t, "settings of another type") == 0 {
+		of = pick(t, []string{"Local", "OIDC", "none"}, "settings")
+	}
+	secret := v1alpha1.SecretKeyReference{Name: pick(t, names, "secret"), Key: pick(t, []string{"good", "bad", "none"}, "key")}
+	url := v1alpha1.UpstreamURL(pick(t, []string{"https://idp.example", "http://127.0.0.1:5556/dex", "https://idp.example/?a", "x"}, "upstream"))
+	switch of {
+	case "Local":
+		if rapid.Bool().Draw(t, "local") {
+			s.Local = &v1alpha1.LocalProvider{
+				MinLength: new(int32(rapid.Int32Range(0, 20).Draw(t, "minLength"))), ResetEnabled: new(rapid.Bool().Draw(t, "resetEnabled")),
+				Registration: pick(t, []string{"", "Closed", "InvitationOnly", "Open", "Everybody"}, "registration"),
+			}
+		}
+	case "OIDC":
+		s.OIDC = &v1alpha1.OIDCProvider{Issuer: url, ClientID: "a", Scopes: list[v1alpha1.UpstreamScope](t, []string{"openid", "a", "b c"}, 2, "upstream scopes")}
+		if rapid.Bool().Draw(t, "with a secret") {
+			s.OIDC.ClientSecretRef = &secret
+		}
+	case "OAuth2":
+		s.OAuth2 = &v1alpha1.OAuth2Provider{AuthorizationURL: url, TokenURL: url, UserInfoURL: url, ClientID: "a", ClientSecretRef: secret, PKCE: new(rapid.Bool().Draw(t, "pkce"))}
+	case "GitHub":
+		s.GitHub = &v1alpha1.GitHubProvider{ClientID: "a", ClientSecretRef: secret, Organizations: list[v1alpha1.GitHubOrganization](t, []string{"acme", "globex", "?"}, 2, "there")}
+	case "SAML":
+		s.SAML = &v1alpha1.SAMLProvider{Metadata: pick(t, []string{goodMetadata, "<a/>", ""}, "metadata"), AllowIdPInitiated: rapid.Bool().Draw(t, "begins there")}
+	case "LDAP":
+		s.LDAP = &v1alpha1.LDAPProvider{URL: pick(t, []string{"ldaps://a.example", "ldap://a.example"}, "directory"), BindDN: "cn=a", BindPasswordRef: &secret, UserSearch: v1alpha1.LDAPUserSearch{BaseDN: "ou=a"}}
+	}
 }
 
 func drawSecret(t *rapid.T) compile.Secret {

@@ -29,12 +29,13 @@ var rules = []rule{
 	{pattern: "config/crd", nowhere: []string{"k8s.io/", "net/http"}},
 	{pattern: "internal/oauth", nowhere: []string{"k8s.io/", "net/http"}},
 	{pattern: "internal/jwk", nowhere: []string{"k8s.io/", "net/http"}},
-	{pattern: "internal/model", ours: []string{"internal/jwk", "internal/oauth"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http"}},
+	{pattern: "internal/mapping", nowhere: []string{"k8s.io/", "net/http"}, never: []string{"os", "time", "net"}},
+	{pattern: "internal/model", ours: []string{"internal/jwk", "internal/mapping", "internal/oauth"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http"}},
 	{pattern: "internal/keyring", ours: []string{"internal/model"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http"}},
 	{pattern: "internal/credential", ours: []string{"internal/model"}, nowhere: []string{"k8s.io/"}, never: []string{"net/http", "os"}},
 	{
 		pattern: "internal/compile/...",
-		ours:    []string{"api/v1alpha1", "internal/compile", "internal/credential", "internal/jwk", "internal/model", "internal/oauth"},
+		ours:    []string{"api/v1alpha1", "internal/compile", "internal/credential", "internal/jwk", "internal/mapping", "internal/model", "internal/oauth"},
 		never:   []string{"context", "os", "log", "log/slog", "math/rand", "net", "net/http"},
 		nowhere: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go"},
 	},
@@ -46,7 +47,7 @@ var rules = []rule{
 	},
 	{
 		pattern: "internal/plan",
-		ours:    []string{"api/v1alpha1", "internal/compile", "internal/model", "internal/oauth"},
+		ours:    []string{"api/v1alpha1", "internal/compile", "internal/mapping", "internal/model", "internal/oauth"},
 		never:   []string{"context", "os", "log", "log/slog", "net", "net/http"},
 		nowhere: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go", module + "/server", module + "/controllers"},
 	},
@@ -68,7 +69,7 @@ var rules = []rule{
 	},
 	{
 		pattern: "server/...",
-		ours:    []string{"internal/jwk", "internal/model", "internal/oauth", "internal/keyring", "server/..."},
+		ours:    []string{"internal/jwk", "internal/mapping", "internal/model", "internal/oauth", "internal/keyring", "server/..."},
 		nowhere: []string{"k8s.io/", "sigs.k8s.io/", module + "/api", module + "/controllers"},
 	},
 	{

@@ -58,15 +58,19 @@ var read = []string{"kty", "crv", "x", "y", "n", "e", "kid", "alg", "use", "key_
 
 // Parse reads a JWK set: the keys in which nothing is wrong, and what is wrong with the
 // others or with the set.
-func Parse(set []byte) (keys []Key, problems []Problem) {
+func Parse(set []byte) (keys []Key, problems []Problem) { return ParseUpTo(set, MostKeys) }
+
+// ParseUpTo is Parse with another bound: providers of whole clouds publish more keys than an
+// application has.
+func ParseUpTo(set []byte, most int) (keys []Key, problems []Problem) {
 	var document struct {
 		Keys []members `json:"keys"`
 	}
 	if strict.Unmarshal(set, &document) != nil {
 		return nil, []Problem{{"", `is no JWK set; write {"keys": [...]} with public keys, each name once`}}
 	}
-	if n := len(document.Keys); n == 0 || n > MostKeys {
-		return nil, []Problem{{"keys", fmt.Sprintf("must list 1 to %d keys", MostKeys)}}
+	if n := len(document.Keys); n == 0 || n > most {
+		return nil, []Problem{{"keys", fmt.Sprintf("must list 1 to %d keys", most)}}
 	}
 	known := map[string]bool{}
 	for i, m := range document.Keys {

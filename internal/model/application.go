@@ -31,6 +31,9 @@ type Application struct {
 	RedirectURIs []string
 	// PostLogoutRedirectURIs may follow a sign-out; compared exactly.
 	PostLogoutRedirectURIs []string
+	// BackChannelURI is told when a session ends in which somebody signed in there; empty:
+	// nobody is.
+	BackChannelURI string
 	// AllowedOrigins are the web origins whose scripts may read answers, as browsers
 	// write them: "https://app.example.com".
 	AllowedOrigins []string
@@ -138,4 +141,4 @@ func (a *Application) Proves(digest SecretDigest, now time.Time) bool {
 }
 
 // Roles returns the roles that the application holds itself now.
-func (a *Application) Roles(now time.Time) []*Role { return held(a.Holdings, now) }
+func (a *Application) Roles(now time.Time) []*Role { return held(nil, a.Holdings, now) }

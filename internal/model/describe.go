@@ -16,6 +16,9 @@ func (o *Organization) Describe() string {
 	fmt.Fprintf(&b, "organization %s (%s/%s) %q%s\n", o.Slug, o.Namespace, o.Name, o.DisplayName, mark(o.Suspended, " suspended"))
 	fmt.Fprintf(&b, "  tokens access %v, JWT %v, refresh idle %v, refresh absolute %v\n",
 		o.Tokens.AccessToken, o.Tokens.JWTAccessToken, o.Tokens.RefreshIdle, o.Tokens.RefreshAbsolute)
+	o.Login.describe(&b)
+	describeList(&b, "  domains", o.Domains)
+	o.Branding.describe(&b)
 	describeList(&b, "  applications of others", o.External.ClientIDs)
 	b.WriteString(mark(o.External.All, "  applications of others all\n"))
 	for _, p := range o.Providers {
@@ -37,17 +40,61 @@ func (o *Organization) Describe() string {
 		fmt.Fprintf(&b, "  person %s\n", address)
 		describeHoldings(&b, o.people[address])
 	}
+	o.describeGroups(&b)
+	for _, r := range o.defaults {
+		fmt.Fprintf(&b, "  members without another role\n")
+		describeHoldings(&b, []Holding{{Role: r}})
+	}
 	return b.String()
 }
 
-// Describe writes what is served of the provider on one line.
-func (p *Provider) Describe() string {
-	text := fmt.Sprintf("%s/%s %s %q", p.Namespace, p.Name, p.Type, p.DisplayName)
-	if p.Local != nil {
-		text += fmt.Sprintf(" at least %d characters%s%s%s", p.Local.MinLength, mark(p.Local.CheckCommon, ", not a common one"),
-			mark(p.Local.Registration != RegistrationClosed, ", registration "+p.Local.Registration), mark(!p.Local.ResetEnabled, ", no resets by mail"))
+func (o *Organization) describeGroups(b *strings.Builder) {
+	var lines []string
+	for g, holdings := range o.groups {
+		name := ""
+		if p := o.Provider(g.ProviderUID); p != nil {
+			name = p.Namespace + "/" + p.Name
+		}
+		var line strings.Builder
+		fmt.Fprintf(&line, "  group %q of %s\n", g.Name, name)
+		describeHoldings(&line, holdings)
+		lines = append(lines, line.String())
 	}
-	return text
+	slices.Sort(lines)
+	for _, line := range lines {
+		b.WriteString(line)
+	}
+}
+
+// describe writes only what is not as it is for everybody.
+func (l *LoginRules) describe(b *strings.Builder) {
+	b.WriteString(mark(l.EnforceSSO, "  local sign-ins do not count\n"))
+	describeList(b, "  local sign-ins count, with a second factor, for", l.BreakGlass)
+	if l.SSOMaxAge != SSOMaxAgeDefault {
+		fmt.Fprintf(b, "  sign-in elsewhere counts for %v\n", l.SSOMaxAge)
+	}
+	for _, limit := range []struct {
+		what string
+		d    time.Duration
+	}{
+		{"unused session counts for", l.Session.Idle}, {"session counts for", l.Session.Absolute},
+		{"time to add a second factor", l.SecondFactor.GracePeriod},
+	} {
+		if limit.d > 0 {
+			fmt.Fprintf(b, "  %s %v\n", limit.what, limit.d)
+		}
+	}
+	b.WriteString(mark(l.SecondFactor.Required, "  second factor required\n"))
+	b.WriteString(mark(l.SecondFactor.ProviderAMR, "  second factor elsewhere counts\n"))
+}
+
+// describe names pictures by their hash.
+func (br *Branding) describe(b *strings.Builder) {
+	for _, part := range []struct{ what, value string }{{"colour", br.PrimaryColor}, {"support", br.SupportURL}, {"logo", br.LogoPath}} {
+		if part.value != "" {
+			fmt.Fprintf(b, "  %s %q\n", part.what, part.value)
+		}
+	}
 }
 
 func (a *Application) describe(b *strings.Builder) {
@@ -65,6 +112,9 @@ func (a *Application) describe(b *strings.Builder) {
 	}
 	describeList(b, "    codes to", a.RedirectURIs)
 	describeList(b, "    after sign-out to", a.PostLogoutRedirectURIs)
+	if a.BackChannelURI != "" {
+		fmt.Fprintf(b, "    tells of sign-outs %q\n", a.BackChannelURI)
+	}
 	describeList(b, "    scripts of", a.AllowedOrigins)
 	if a.Allows(oauth.AuthorizationCode) {
 		fmt.Fprintf(b, "    consent %s%s, PKCE %s\n", a.Consent.Mode, mark(a.Consent.MaxAge > 0, fmt.Sprint(" for ", a.Consent.MaxAge)),
@@ -87,7 +137,8 @@ func describeList(b *strings.Builder, what string, list []string) {
 
 func describeHoldings(b *strings.Builder, holdings []Holding) {
 	for _, h := range holdings {
-		fmt.Fprintf(b, "    holds %s/%s %q [%s]%s\n", h.Role.Namespace, h.Role.Name, h.Role.DisplayName, h.Role.Scopes, until(h.NotAfter))
+		fmt.Fprintf(b, "    holds %s/%s %q [%s]%s%s\n", h.Role.Namespace, h.Role.Name, h.Role.DisplayName, h.Role.Scopes,
+			mark(h.Role.Priority != 0, fmt.Sprintf(" rank %d", h.Role.Priority)), until(h.NotAfter))
 	}
 }
 

@@ -29,7 +29,8 @@ func TestEveryFieldOfAnApplicationIsDescribed(t *testing.T) {
 }
 
 func TestEveryFieldOfAnOrganizationIsDescribed(t *testing.T) {
-	elsewhere := []string{"ID", "CreatedAt", "Catalogue", "Providers", "byClientID", "byUID", "people"}
+	elsewhere := []string{"ID", "CreatedAt", "Catalogue", "Providers", "byClientID", "byUID", "people", "groups", "defaults",
+		"Branding.Logo", "Branding.StylePath", "Branding.Style"} // by LogoPath and PrimaryColor
 	eachChange(t, reflect.TypeFor[Organization](), elsewhere, func(path string, change func(reflect.Value)) {
 		whole, changed := Organization{Catalogue: NewCatalogue(nil)}, Organization{Catalogue: NewCatalogue(nil)}
 		change(reflect.ValueOf(&changed).Elem())
@@ -62,6 +63,33 @@ func TestNothingIsLeftOfAFieldThatTheNextSnapshotEmpties(t *testing.T) {
 			t.Errorf("an organization keeps its ceiling %s: %+v", path, left)
 		}
 	})
+}
+
+// Whatever either of two configurations refuses is refused while the next one waits.
+func TestTheStricterRulesOfSignInAreLeft(t *testing.T) {
+	loose := LoginRules{
+		SSOMaxAge: 2 * time.Hour, SecondFactor: SecondFactorRule{ProviderAMR: true},
+		Session: SessionLimits{Idle: time.Hour}, BreakGlass: []string{"ann@acme.com", "bob@acme.com"},
+	}
+	strict := LoginRules{
+		EnforceSSO: true, SSOMaxAge: time.Hour, SecondFactor: SecondFactorRule{Required: true, GracePeriod: time.Minute},
+		Session: SessionLimits{Idle: 2 * time.Hour, Absolute: time.Hour}, BreakGlass: []string{"bob@acme.com", "eve@acme.com"},
+	}
+	want := LoginRules{
+		EnforceSSO: true, SSOMaxAge: time.Hour, SecondFactor: SecondFactorRule{Required: true, GracePeriod: time.Minute},
+		Session: SessionLimits{Idle: time.Hour, Absolute: time.Hour}, BreakGlass: []string{"bob@acme.com"},
+	}
+	for _, got := range []LoginRules{loose.only(strict), strict.only(loose)} {
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v is left, want %+v", got, want)
+		}
+	}
+	required := func(grace time.Duration) LoginRules {
+		return LoginRules{SecondFactor: SecondFactorRule{Required: true, GracePeriod: grace}}
+	}
+	if got := required(time.Hour).only(required(0)).SecondFactor; got != (SecondFactorRule{Required: true}) {
+		t.Errorf("a period of grace of which one side knows nothing is left: %+v", got)
+	}
 }
 
 // emptied forgets the difference between an empty list and none, and that to ask each time

@@ -22,10 +22,15 @@ type Organization struct {
 	Tokens      TokenCeilings
 	Providers   []*Provider // those that count here, in the order shown; none: nobody signs in
 	External    ExternalApplications
+	Login       LoginRules
+	Domains     []string // of its people's addresses; they lead to a provider, and prove nothing
+	Branding    Branding
 
 	byClientID map[string]*Application
 	byUID      map[string]*Application
 	people     map[string][]Holding // lower-cased address → roles held
+	groups     map[Group][]Holding
+	defaults   []*Role // of members who hold no other, by namespace and name
 }
 
 // TokenCeilings are the longest lives of an organization's tokens.
@@ -61,6 +66,14 @@ func (o Organization) WithMembers(applications []*Application, people map[string
 	return &o
 }
 
+// WithGroups returns the organization with the roles that groups of its providers hold, and
+// those of members who hold no other.
+func (o *Organization) WithGroups(groups map[Group][]Holding, defaults []*Role) *Organization {
+	kept := *o
+	kept.groups, kept.defaults = groups, defaults
+	return &kept
+}
+
 // Application finds an application by UID; nil if there is none.
 func (o *Organization) Application(uid string) *Application { return o.byUID[uid] }
 
@@ -73,14 +86,25 @@ func (o *Organization) Applications() iter.Seq[*Application] { return maps.Value
 // People yields every address that holds a role, with the roles, in no particular order.
 func (o *Organization) People() iter.Seq2[string, []Holding] { return maps.All(o.people) }
 
-// Counts reports whether a sign-in by the provider counts for this organization.
-func (o *Organization) Counts(providerUID string) bool {
+// Groups yields every group that holds a role, with the roles, in no particular order.
+func (o *Organization) Groups() iter.Seq2[Group, []Holding] { return maps.All(o.groups) }
+
+// DefaultRoles are those of members who hold no other, by namespace and name.
+func (o *Organization) DefaultRoles() []*Role { return slices.Clone(o.defaults) }
+
+// Provider finds a provider that counts here by UID; nil if there is none.
+func (o *Organization) Provider(uid string) *Provider {
 	for _, p := range o.Providers {
-		if p.UID == providerUID {
-			return true
+		if p.UID == uid {
+			return p
 		}
 	}
-	return false
+	return nil
+}
+
+// Counts reports whether a sign-in by the provider counts for this organization.
+func (o *Organization) Counts(providerUID string) bool {
+	return o.Provider(providerUID) != nil
 }
 
 // Catalogue lists the scopes of an organization.

@@ -43,27 +43,60 @@ const (
 	MemberByProvider   = "jit"
 )
 
-// RolesOf returns the roles that a person holds now, each once. Somebody who holds none is
-// no member. An address counts if it was proven to the installation, or by a provider that
-// counts here: what another tenant's provider says of it is worth nothing.
+// RolesOf returns the roles that a person holds now, each once: those that name them, those
+// that name a group of theirs, and, for a member who holds neither, the default ones.
 func (o *Organization) RolesOf(p Person, now time.Time) []*Role {
-	var roles []*Role
+	roles := o.namedRoles(p, now)
+	if len(roles) == 0 && o.given(p) {
+		return o.defaults
+	}
+	return roles
+}
+
+// Member reports whether a person belongs here: a role names them or a group of theirs, or
+// they were given a membership. A member may hold no role, where none is the default.
+func (o *Organization) Member(p Person, now time.Time) bool {
+	return o.given(p) || len(o.namedRoles(p, now)) > 0
+}
+
+// namedRoles are those that name the person. An address counts if it was proven to the
+// installation, or by a provider that counts here: what another tenant's provider says of it
+// is worth nothing. A group counts as its provider tells it, and not for long: who left it
+// there holds nothing by it here, though nobody may ever have said so.
+func (o *Organization) namedRoles(p Person, now time.Time) (roles []*Role) {
 	for _, a := range p.Addresses {
-		if !o.believes(a) {
+		if o.believes(a) {
+			roles = held(roles, o.people[a.Address], now)
+		}
+	}
+	if len(o.groups) == 0 {
+		return roles
+	}
+	for _, g := range p.Groups {
+		from := o.Provider(g.ProviderUID)
+		if from == nil || !now.Before(g.At.Add(from.GroupsMaxAge)) {
 			continue
 		}
-		found := held(o.people[a.Address], now)
-		if roles == nil {
-			roles = found
-			continue
-		}
-		for _, r := range found {
-			if !slices.Contains(roles, r) {
-				roles = append(roles, r)
-			}
+		for _, name := range g.Names {
+			roles = held(roles, o.groups[Group{g.ProviderUID, name}], now)
 		}
 	}
 	return roles
+}
+
+// given reports whether somebody accepted an invitation, or signed in by a provider of the
+// organization's own. One that does not count any more gives nothing.
+func (o *Organization) given(p Person) bool {
+	return slices.ContainsFunc(p.Memberships, func(m Membership) bool {
+		switch {
+		case m.OrganizationID != o.ID:
+			return false
+		case m.Source == MemberByInvitation:
+			return true
+		}
+		own := o.Provider(m.ProviderUID)
+		return m.Source == MemberByProvider && own != nil && own.OrganizationID == o.ID
+	})
 }
 
 // Proven reports whether an address is proven to be the person's, as this organization

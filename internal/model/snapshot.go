@@ -11,7 +11,8 @@ import (
 type Snapshot struct {
 	// Digest identifies the content: equal digests, equal configuration.
 	Digest string
-	// Providers are the installation-wide ways to sign in, in a stable order.
+	// Providers are the installation-wide ways to sign in, in a stable order. Those of an
+	// Organization are in its own list.
 	Providers []*Provider
 	// Objects lists everything that is declared, served or not. An object that is not in
 	// it is gone: what was issued for it is dead for good.
@@ -27,8 +28,12 @@ type Snapshot struct {
 	// abroad are the applications that may work in other organizations, by UID; none of an
 	// organization that is suspended.
 	abroad map[string]*Application
+	// brandings are pictures and styles, by the path that they are served at.
+	brandings map[string][]byte
 	// origins are those that scripts may call from, with who registered them.
 	origins map[string][]originUser
+	// providers are those of the installation, and those of Organizations that count there.
+	providers map[string]*Provider
 }
 
 // ID is what is bound to the object with this UID is bound to: its UID, unless it goes on
@@ -52,10 +57,19 @@ func NewSnapshot(digest string, organizations []*Organization, providers []*Prov
 		Digest: digest, Providers: providers, Objects: objects,
 		bySlug: make(map[string]*Organization, len(organizations)),
 		byID:   make(map[string]*Organization, len(organizations)),
-		abroad: map[string]*Application{},
+		abroad: map[string]*Application{}, providers: make(map[string]*Provider, len(providers)),
+	}
+	for _, p := range providers {
+		s.providers[p.UID] = p
 	}
 	for _, o := range organizations {
 		s.bySlug[o.Slug], s.byID[o.ID] = o, o
+		s.indexBranding(o)
+		for _, p := range o.Providers {
+			if p.OrganizationID == o.ID { // never one that is another's, nor in the place of one of the installation
+				s.indexProvider(p)
+			}
+		}
 		for _, a := range o.byUID {
 			s.indexOrigins(o, a)
 			if a.AnyOrganization && !o.Suspended {
@@ -99,12 +113,12 @@ func (s *Snapshot) Application(clientID string) (*Organization, *Application) {
 	return nil, nil
 }
 
-// Provider finds an installation-wide provider by UID; nil if there is none.
-func (s *Snapshot) Provider(uid string) *Provider {
-	for _, p := range s.Providers {
-		if p.UID == uid {
-			return p
-		}
+// Provider finds a provider by UID: one of the installation, or one of an Organization where
+// it counts. It is nil if there is none.
+func (s *Snapshot) Provider(uid string) *Provider { return s.providers[uid] }
+
+func (s *Snapshot) indexProvider(p *Provider) {
+	if s.providers[p.UID] == nil {
+		s.providers[p.UID] = p
 	}
-	return nil
 }

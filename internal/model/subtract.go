@@ -39,6 +39,8 @@ func (o *Organization) only(next *Organization) *Organization {
 	}
 	kept.Catalogue = o.Catalogue.only(next.Catalogue)
 	kept.External = o.External.only(next.External)
+	kept.Login = o.Login.only(next.Login)
+	kept.Domains = inBoth(o.Domains, next.Domains)
 	var applications []*Application
 	for a := range o.Applications() {
 		n := next.Application(a.UID)
@@ -56,7 +58,13 @@ func (o *Organization) only(next *Organization) *Organization {
 			people[address] = left
 		}
 	}
-	return kept.WithMembers(applications, people)
+	groups := make(map[Group][]Holding, len(o.groups))
+	for group, holdings := range o.groups {
+		if left := sameHoldings(holdings, next.groups[group]); len(left) > 0 {
+			groups[group] = left
+		}
+	}
+	return kept.WithMembers(applications, people).WithGroups(groups, sameRoles(o.defaults, next.defaults))
 }
 
 func (a *Application) only(next *Application) *Application {
@@ -74,6 +82,9 @@ func (a *Application) only(next *Application) *Application {
 	kept.Holdings = sameHoldings(a.Holdings, next.Holdings)
 	kept.RedirectURIs = inBoth(a.RedirectURIs, next.RedirectURIs)
 	kept.PostLogoutRedirectURIs = inBoth(a.PostLogoutRedirectURIs, next.PostLogoutRedirectURIs)
+	if a.BackChannelURI != next.BackChannelURI {
+		kept.BackChannelURI = ""
+	}
 	kept.AllowedOrigins = inBoth(a.AllowedOrigins, next.AllowedOrigins)
 	kept.Audiences = inBoth(a.Audiences, next.Audiences)
 	kept.Resources = inBoth(a.Resources, next.Resources)
@@ -126,40 +137,6 @@ func sameSecrets(old, next []ClientSecret) []ClientSecret {
 	return kept
 }
 
-// sameProviders keeps those that are in both, with the stricter rules of the two.
-func sameProviders(old, next []*Provider) []*Provider {
-	var kept []*Provider
-	for _, p := range old {
-		i := slices.IndexFunc(next, func(n *Provider) bool { return n.UID == p.UID && n.Type == p.Type })
-		if i < 0 {
-			continue
-		}
-		if n := next[i]; p.Local != nil && n.Local != nil && *n.Local != *p.Local {
-			stricter := *p
-			stricter.Local = &LocalPolicy{
-				MinLength:    max(p.Local.MinLength, n.Local.MinLength),
-				CheckCommon:  p.Local.CheckCommon || n.Local.CheckCommon,
-				Registration: lessOpen(p.Local.Registration, n.Local.Registration),
-				ResetEnabled: p.Local.ResetEnabled && n.Local.ResetEnabled,
-			}
-			p = &stricter
-		}
-		kept = append(kept, p)
-	}
-	return kept
-}
-
-// lessOpen is the one of two by which fewer people make accounts.
-func lessOpen(a, b string) string {
-	switch {
-	case a == b:
-		return a
-	case a == RegistrationOpen && b == RegistrationInvitationOnly, a == RegistrationInvitationOnly && b == RegistrationOpen:
-		return RegistrationInvitationOnly
-	}
-	return RegistrationClosed
-}
-
 // only is the scopes that both have, each with what it includes in both.
 func (c *Catalogue) only(next *Catalogue) *Catalogue {
 	if c == next || c == nil || next == nil {
@@ -183,11 +160,27 @@ func sameHoldings(old, next []Holding) []Holding {
 		if i < 0 {
 			continue
 		}
-		role := *h.Role
-		role.Scopes = role.Scopes.Intersect(next[i].Role.Scopes)
-		kept = append(kept, Holding{Role: &role, NotAfter: earlier(h.NotAfter, next[i].NotAfter)})
+		kept = append(kept, Holding{Role: h.Role.only(next[i].Role), NotAfter: earlier(h.NotAfter, next[i].NotAfter)})
 	}
 	return kept
+}
+
+// sameRoles keeps the roles that are in both, as far as both go.
+func sameRoles(old, next []*Role) []*Role {
+	var kept []*Role
+	for _, r := range old {
+		if i := slices.IndexFunc(next, func(n *Role) bool { return n.UID == r.UID }); i >= 0 {
+			kept = append(kept, r.only(next[i]))
+		}
+	}
+	return kept
+}
+
+func (r *Role) only(next *Role) *Role {
+	kept := *r
+	kept.Scopes = r.Scopes.Intersect(next.Scopes)
+	kept.Priority = min(r.Priority, next.Priority)
+	return &kept
 }
 
 // earlier returns the first of two bounds; zero is none.

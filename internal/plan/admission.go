@@ -25,6 +25,7 @@ func admissions(old, next *compile.Input) (changes []Change) {
 		}{
 			{FieldAdmitApps, func(a *v1alpha1.AllowedNamespaces) *v1alpha1.NamespaceAdmission { return a.ApiApplications }},
 			{FieldAdmitRoles, func(a *v1alpha1.AllowedNamespaces) *v1alpha1.NamespaceAdmission { return a.Roles }},
+			{FieldAdmitProviders, func(a *v1alpha1.AllowedNamespaces) *v1alpha1.NamespaceAdmission { return a.AuthProviders }},
 		} {
 			wide, told := admission(was, rule.of)
 			wider, tells := admission(is, rule.of)

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/jwk"
+	"github.com/gatehouse-dev/gatehouse/internal/mapping"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/internal/plan"
@@ -20,16 +22,22 @@ type world struct {
 	application model.Application
 	role        model.Role
 	holding     model.Holding
-	provider    model.Provider
+	provider    model.Provider   // of the installation
+	upstreams   []model.Provider // one of each other type, of home
 	scope       model.Scope
 	objects     []model.ObjectID
+	groups      map[model.Group][]model.Holding
+	defaults    []*model.Role
 }
 
 // newWorld is one in which every field of the model is in force: another organization
 // admits the application, and a person and the application hold the role.
 func newWorld() *world {
 	return &world{
-		home: model.Organization{ID: "h", Namespace: "home", Name: "home", Slug: "home"},
+		home: model.Organization{
+			ID: "h", Namespace: "home", Name: "home", Slug: "home",
+			Login: model.LoginRules{SecondFactor: model.SecondFactorRule{Required: true, GracePeriod: time.Hour}},
+		},
 		other: model.Organization{
 			ID: "o", Namespace: "other", Name: "other", Slug: "other", External: model.ExternalApplications{All: true},
 			Catalogue: model.NewCatalogue([]model.Scope{{Name: "zone:x", Includes: oauth.NewScopeSet("zone:x")}}),
@@ -43,9 +51,45 @@ func newWorld() *world {
 			}},
 			Proofs: model.Proofs{Keys: []jwk.Key{{ID: "k", Thumbprint: "t", Algorithms: []string{"ES256"}}}, ServiceAccounts: []model.ServiceAccount{{Namespace: "home", Name: "ci"}}},
 		},
-		role:     model.Role{UID: "r", Namespace: "home", Name: "role"},
-		provider: model.Provider{UID: "p", Namespace: "system", Name: "local", Local: &model.LocalPolicy{MinLength: 8}},
-		scope:    model.Scope{Name: "zone:y", Includes: oauth.NewScopeSet("zone:y")},
+		role:      model.Role{UID: "r", Namespace: "home", Name: "role"},
+		provider:  model.Provider{UID: "p", Namespace: "system", Name: "local", Local: &model.LocalPolicy{MinLength: 8}},
+		upstreams: newUpstreams(),
+		scope:     model.Scope{Name: "zone:y", Includes: oauth.NewScopeSet("zone:y")},
+	}
+}
+
+// settingsOfTypes are parts of their own, and the mapping has one more.
+var settingsOfTypes = []string{"Local", "OIDC", "OAuth2", "GitHub", "SAML", "LDAP", "Mapping"}
+
+func newUpstreams() []model.Provider {
+	all := []model.Provider{
+		{OIDC: &model.OIDCSettings{}}, {OAuth2: &model.OAuth2Settings{}}, {GitHub: &model.GitHubSettings{Organizations: []string{"acme"}}},
+		{SAML: &model.SAMLSettings{}}, {LDAP: &model.LDAPSettings{GroupSearch: &model.LDAPSearch{}}},
+	}
+	for i := range all {
+		m, _ := mapping.New(mapping.Default("OIDC"))
+		all[i].UID, all[i].Namespace, all[i].Name, all[i].OrganizationID, all[i].Mapping = fmt.Sprint("u", i), "home", fmt.Sprint("u", i), "h", m
+	}
+	return all
+}
+
+// A mapping is compared expression by expression.
+func TestEveryExpressionOfAMappingIsCompared(t *testing.T) {
+	for i := range reflect.TypeFor[mapping.Source]().NumField() {
+		s := mapping.Source{Subject: "claims.a"}
+		text := "claims.b"
+		reflect.ValueOf(&s).Elem().Field(i).SetString(text)
+		one, problems := mapping.New(s)
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		none, _ := mapping.New(mapping.Source{Subject: "claims.a"})
+		w, v := newWorld(), newWorld()
+		w.upstreams[0].Mapping, v.upstreams[0].Mapping = one, none
+		there, back := plan.Snapshots(v.snapshot(), w.snapshot()), plan.Snapshots(w.snapshot(), v.snapshot())
+		if len(there) != 1 || len(back) != 1 || there[0].Field != plan.FieldMapping {
+			t.Errorf("another %s: %+v, and back %+v", reflect.TypeFor[mapping.Source]().Field(i).Name, there, back)
+		}
 	}
 }
 
@@ -63,9 +107,12 @@ func (w *world) snapshot() *model.Snapshot {
 	}
 	if home.Providers == nil {
 		home.Providers = []*model.Provider{&provider}
+		for _, p := range w.upstreams {
+			home.Providers = append(home.Providers, &p)
+		}
 	}
 	organizations := []*model.Organization{
-		home.WithMembers([]*model.Application{&application}, map[string][]model.Holding{"ann@example.com": {holding}}),
+		home.WithMembers([]*model.Application{&application}, map[string][]model.Holding{"ann@example.com": {holding}}).WithGroups(w.groups, w.defaults),
 		w.other.WithMembers(nil, nil),
 	}
 	return model.NewSnapshot("", organizations, []*model.Provider{&provider}, w.objects)
@@ -84,10 +131,18 @@ func TestEveryFieldOfTheModelIsCompared(t *testing.T) {
 		{func(w *world) any { return &w.application.Secrets[0] }, nil},
 		{func(w *world) any { return &w.application.Proofs.Keys[0] }, []string{"Public"}}, // the thumbprint is of it
 		{func(w *world) any { return &w.application.Proofs.ServiceAccounts[0] }, nil},
-		{func(w *world) any { return &w.home }, []string{"Catalogue", "Providers", "byClientID", "byUID", "people"}},
-		{func(w *world) any { return &w.role }, nil},
+		{func(w *world) any { return &w.home }, []string{"Catalogue", "Providers", "byClientID", "byUID", "people", "groups", "defaults",
+			"Branding.Logo", "Branding.StylePath", "Branding.Style"}},
+		{func(w *world) any { return &w.role }, []string{"Default"}}, // by the organization's list of them
 		{func(w *world) any { return &w.holding }, []string{"Role"}},
-		{func(w *world) any { return &w.provider }, []string{"Local"}},
+		{func(w *world) any { return &w.provider }, settingsOfTypes},
+		{func(w *world) any { return &w.upstreams[0] }, settingsOfTypes},
+		{func(w *world) any { return w.upstreams[0].OIDC }, nil},
+		{func(w *world) any { return w.upstreams[1].OAuth2 }, nil},
+		{func(w *world) any { return w.upstreams[2].GitHub }, nil},
+		{func(w *world) any { return w.upstreams[3].SAML }, nil},
+		{func(w *world) any { return w.upstreams[4].LDAP }, []string{"GroupSearch"}},
+		{func(w *world) any { return w.upstreams[4].LDAP.GroupSearch }, nil},
 		{func(w *world) any { return w.provider.Local }, nil},
 		{func(w *world) any { return &w.scope }, nil},
 	} {
@@ -99,6 +154,14 @@ func TestEveryFieldOfTheModelIsCompared(t *testing.T) {
 			if len(there) == 0 || len(back) == 0 {
 				t.Errorf("another %s.%s is no change: %v, and back: %v", of.Name(), path.name, there, back)
 			}
+		}
+	}
+	groups, defaults := newWorld(), newWorld()
+	groups.groups = map[model.Group][]model.Holding{{ProviderUID: "p", Name: "g"}: {{Role: &groups.role}}}
+	defaults.defaults = []*model.Role{&defaults.role}
+	for what, w := range map[string]*world{"a group that holds a role": groups, "a role that members hold": defaults} {
+		if there, back := plan.Snapshots(newWorld().snapshot(), w.snapshot()), plan.Snapshots(w.snapshot(), newWorld().snapshot()); len(there) == 0 || len(back) == 0 {
+			t.Errorf("%s is no change: %v, and back: %v", what, there, back)
 		}
 	}
 	w := newWorld()
@@ -116,7 +179,7 @@ func TestEveryFieldOfTheModelIsCompared(t *testing.T) {
 // The snapshot itself (Adopted is in the IDs of what is served): whoever adds a field there has to say here that it is compared.
 func TestTheFieldsOfASnapshotAreKnown(t *testing.T) {
 	// Unread is of a cluster that is followed, and nothing that is declared.
-	known := []string{"Digest", "Providers", "Objects", "Adopted", "Unread", "bySlug", "byID", "abroad", "origins"}
+	known := []string{"Digest", "Providers", "Objects", "Adopted", "Unread", "bySlug", "byID", "abroad", "brandings", "origins", "providers"}
 	for i := range reflect.TypeFor[model.Snapshot]().NumField() {
 		if f := reflect.TypeFor[model.Snapshot]().Field(i); !slices.Contains(known, f.Name) {
 			t.Errorf("nobody compares %s of a Snapshot", f.Name)
@@ -147,7 +210,7 @@ func paths(of reflect.Type, except []string, prefix string, at []int) (all []pat
 		f, where := of.Field(i), append(slices.Clone(at), i)
 		switch {
 		case slices.Contains(except, prefix+f.Name):
-		case f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[time.Time]():
+		case f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[time.Time]() && f.Type != reflect.TypeFor[model.Sensitive]():
 			all = append(all, paths(f.Type, except, prefix+f.Name+".", where)...)
 		default:
 			all = append(all, path{prefix + f.Name, where})
@@ -165,6 +228,8 @@ func another(t *testing.T, name string, v reflect.Value) {
 		if at.IsZero() {
 			v.Set(reflect.ValueOf(time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)))
 		}
+	case model.Sensitive:
+		v.Set(reflect.ValueOf(model.NewSensitive("another secret")))
 	case []model.Holding:
 		v.Set(reflect.ValueOf([]model.Holding{{Role: &model.Role{UID: "x", Namespace: "home", Name: "x"}}}))
 	case []model.ClientSecret:

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -135,9 +136,20 @@ func (c *comparison) latent(old, next *model.Organization, r record) {
 		mine, theirs := rightsOf(a), rightsOf(b)
 		return sameRights(mine.roles, theirs.roles) && sameRights(mine.scopes, theirs.scopes)
 	})
-	if !same {
+	sameGroups := len(without(heldByGroups(old), heldByGroups(next)))+len(without(heldByGroups(next), heldByGroups(old))) == 0
+	if !same || !sameGroups {
 		r.add(Change{Effect: Changed, Field: FieldRoles, Before: "as they were", After: "others, once it is no longer suspended"})
 	}
+}
+
+// heldByGroups are the holdings of groups in words, also where nothing is served.
+func heldByGroups(o *model.Organization) (lines []string) {
+	for g, holdings := range o.Groups() {
+		for _, h := range holdings {
+			lines = append(lines, fmt.Sprint(g, h.Role.Namespace, "/", h.Role.Name, " ", h.Role.Scopes, shownBound(h.NotAfter)))
+		}
+	}
+	return lines
 }
 
 func sameRights(a, b map[string]held) bool {
@@ -160,8 +172,18 @@ func (c *comparison) roles(old, next *model.Organization, of record) {
 		r.quiet = of.quiet
 		c.incarnation(r, was.UID, is.UID)
 		r.value(FieldDisplayName, was.DisplayName, is.DisplayName, Changed)
+		r.rank(was.Priority, is.Priority)
 		r.set(FieldScopes, was.Scopes, is.Scopes)
 	}
+}
+
+// rank compares how high a Role is: whoever ranks higher manages more people.
+func (r record) rank(before, after int) {
+	effect := Narrowed
+	if after > before {
+		effect = Widened
+	}
+	r.value(FieldPriority, fmt.Sprint(before), fmt.Sprint(after), effect)
 }
 
 func rolesHeld(o *model.Organization) map[name]*model.Role {
@@ -174,8 +196,14 @@ func rolesHeld(o *model.Organization) map[name]*model.Role {
 	for _, holdings := range o.People() {
 		note(holdings)
 	}
+	for _, holdings := range o.Groups() {
+		note(holdings)
+	}
 	for a := range o.Applications() {
 		note(a.Holdings)
+	}
+	for _, role := range o.DefaultRoles() {
+		note([]model.Holding{{Role: role}})
 	}
 	return roles
 }

@@ -38,7 +38,9 @@ func (c *comparison) organization(old, next *model.Organization) {
 	r.quiet = shown.Suspended
 	c.exists(r, old != nil, next != nil)
 	r.quiet = next == nil || next.Suspended
+	c.ownProviders(old, next, r)
 	c.people(old, next, r)
+	c.groups(old, next, r)
 	c.roles(old, next, r)
 	c.applications(old, next)
 	c.abroad(old, next)
@@ -62,6 +64,12 @@ func (c *comparison) organization(old, next *model.Organization) {
 	r.life(FieldRefreshTotal, before.Tokens.RefreshAbsolute, next.Tokens.RefreshAbsolute)
 	r.external(before.External, next.External)
 	r.set(FieldLogin, providerNames(before.Providers), providerNames(next.Providers))
+	r.set(FieldDefaultRoles, roleNames(before.DefaultRoles()), roleNames(next.DefaultRoles()))
+	if old != nil {
+		r.loginRules(old.Login, next.Login)
+		r.set(FieldDomains, before.Domains, next.Domains)
+		r.value(FieldBranding, branding(old.Branding), branding(next.Branding), Changed)
+	}
 }
 
 func moment(o *model.Organization) string {

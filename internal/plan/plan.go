@@ -64,15 +64,16 @@ type Change struct {
 
 // Subject is who or what a change is about.
 type Subject struct {
-	Kind      string `json:"kind"` // Person, or a kind of resource
+	Kind      string `json:"kind"` // Person, Group, or a kind of resource
 	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name"` // of a Person the address
+	Name      string `json:"name"` // of a Person the address; of a Group its name, and whose it is
 	ClientID  string `json:"clientID,omitempty"`
 }
 
 // Kinds of subjects.
 const (
 	KindPerson       = "Person"
+	KindGroup        = "Group"
 	kindOrganization = "Organization"
 	kindApplication  = "ApiApplication"
 	kindRole         = "Role"
@@ -142,7 +143,7 @@ func (p *Plan) outcome() Outcome {
 // compareChanges puts the installation first, then each organization with its own
 // settings, its sign-in, people, Roles and applications.
 func compareChanges(a, b Change) int {
-	order := []string{kindNamespace, kindProvider, kindOrganization, KindPerson, kindRole, kindApplication}
+	order := []string{kindNamespace, kindProvider, kindOrganization, KindPerson, KindGroup, kindRole, kindApplication}
 	return cmp.Or(strings.Compare(a.Organization, b.Organization),
 		cmp.Compare(slices.Index(order, a.Subject.Kind), slices.Index(order, b.Subject.Kind)),
 		strings.Compare(a.Subject.Namespace, b.Subject.Namespace), strings.Compare(a.Subject.Name, b.Subject.Name))

@@ -41,12 +41,12 @@ func deletions(old, next State) (refused []Verdict) {
 		if o == nil || deletion(o) == "let through" || after[nameOf(o.Namespace, o.Name)] != nil {
 			continue
 		}
-		if n, m := r.Organization.Applications, r.Organization.Roles; n+m > 0 {
+		if n, m, k := r.Organization.Applications, r.Organization.Roles, r.Organization.Providers; n+m+k > 0 {
 			refused = append(refused, Verdict{
 				Worse: true, Object: Subject{Kind: kindOrganization, Namespace: o.Namespace, Name: o.Name},
 				Field: "spec.deletionPolicy", Reason: ReasonRefused,
-				Message: fmt.Sprintf("protects it, and %d ApiApplication(s) and %d Role(s) depend on it: what was issued to them is lost with it; "+
-					"to delete it all the same, set Delete first, in a change of its own", n, m),
+				Message: fmt.Sprintf("protects it, and %d ApiApplication(s), %d Role(s) and %d AuthProvider(s) depend on it: what was issued to them is lost with it; "+
+					"to delete it all the same, set Delete first, in a change of its own", n, m, k),
 			})
 		}
 	}

@@ -26,6 +26,11 @@ const (
 	PersonGone           Reason = "the person's account is gone or disabled"
 	NotMember            Reason = "the person holds no role in the organization"
 	ProviderDoesNotCount Reason = "the person's sign-in does not count in the organization"
+	LocalDoesNotCount    Reason = "the organization accepts no passwords that are kept here"
+	SignInTooOld         Reason = "the person's sign-in elsewhere is older than the organization accepts"
+	SecondFactorMissing  Reason = "the organization wants a second factor, and none was proven"
+	SessionOver          Reason = "the person's sign-in is older than the organization's sessions live"
+	SessionUnused        Reason = "the session was unused for longer than the organization accepts"
 )
 
 // Store is what is read to decide; *store.Cache mostly answers from memory.
@@ -33,6 +38,12 @@ type Store interface {
 	Grant(ctx context.Context, id [16]byte) (store.Grant, error)
 	User(ctx context.Context, id string) (store.User, error)
 	Revoked(ctx context.Context, serial [12]byte) (bool, error)
+	// ToldOfSecondFactor is when a person was first told that the organization wants a second
+	// factor; zero: nobody did. It is asked only of who has none where one is required.
+	ToldOfSecondFactor(ctx context.Context, userID, organizationID string) (time.Time, error)
+	// SessionUse is when a session was used last, and for how long it was unused at the
+	// longest; zero: it has ended. It is asked only where an organization limits that.
+	SessionUse(ctx context.Context, id string) (last time.Time, longest time.Duration, err error)
 }
 
 // Decider decides about tokens.

@@ -24,8 +24,11 @@ type rows struct {
 	grant   *store.Grant
 	user    *store.User
 	revoked bool
+	told    time.Time     // of the second factor
+	used    time.Time     // the session, last
+	idle    time.Duration // at the longest
 
-	grantFault, userFault, revokedFault error
+	grantFault, userFault, revokedFault, toldFault, useFault error
 }
 
 func (r *rows) Grant(context.Context, [16]byte) (store.Grant, error) {
@@ -46,6 +49,14 @@ func (r *rows) User(context.Context, string) (store.User, error) {
 		return store.User{}, store.ErrNotFound
 	}
 	return *r.user, nil
+}
+
+func (r *rows) ToldOfSecondFactor(context.Context, string, string) (time.Time, error) {
+	return r.told, r.toldFault
+}
+
+func (r *rows) SessionUse(context.Context, string) (time.Time, time.Duration, error) {
+	return r.used, r.idle, r.useFault
 }
 
 func (r *rows) Revoked(context.Context, [12]byte) (bool, error) { return r.revoked, r.revokedFault }
@@ -164,6 +175,37 @@ var ends = []struct {
 		"a provider gone once": func(p *place) { p.gone["local"] = noon },
 		"a provider made anew": func(p *place) { p.org.Providers = []*model.Provider{{UID: "local-2"}} },
 	}},
+}
+
+// What rests on a provider or an organization that was absent since is dead, though the
+// object is back under the same name; what it says anew counts.
+func TestWhatWasSaidBeforeAnAbsenceGivesNothing(t *testing.T) {
+	role := &model.Role{UID: "role", Scopes: oauth.NewScopeSet("org:read")}
+	group := model.Group{ProviderUID: "okta", Name: "platform"}
+	for name, c := range map[string]struct {
+		identity    store.Identity
+		memberships []model.Membership
+		gone        string
+	}{
+		"an address":    {store.Identity{ProviderUID: "okta", Email: "eve@acme.com", EmailProvenAt: noon}, nil, "okta"},
+		"a group":       {store.Identity{ProviderUID: "okta", Groups: []string{"platform"}, GroupsAt: noon}, nil, "okta"},
+		"a membership":  {store.Identity{}, []model.Membership{{OrganizationID: "acme", Source: model.MemberByProvider, ProviderUID: "okta", At: noon}}, "okta"},
+		"an invitation": {store.Identity{}, []model.Membership{{OrganizationID: "acme", Source: model.MemberByInvitation, At: noon}}, "acme"},
+	} {
+		o := model.Organization{ID: "acme", Slug: "acme", Providers: []*model.Provider{{UID: "okta", OrganizationID: "acme", GroupsMaxAge: time.Hour}}}.
+			WithMembers(nil, map[string][]model.Holding{"eve@acme.com": {{Role: role}}}).
+			WithGroups(map[model.Group][]model.Holding{group: {{Role: role}}}, []*model.Role{role})
+		u := &store.User{ID: "eve", Identities: []store.Identity{c.identity}, Memberships: c.memberships}
+		for at, want := range map[time.Time]int{noon.Add(-1): 1, noon: 0} {
+			w := &decide.World{Snapshot: model.NewSnapshot("d", []*model.Organization{o}, nil, nil), Gone: map[string]time.Time{c.gone: at}}
+			if got := o.RolesOf(w.Person(u), noon.Add(time.Minute)); len(got) != want {
+				t.Errorf("%s, gone at %v: %d roles, want %d", name, at, len(got), want)
+			}
+		}
+		if len(u.Memberships) != len(c.memberships) {
+			t.Errorf("%s: what others read was changed", name)
+		}
+	}
 }
 
 func TestTokenInForceIsActiveWithItsScopes(t *testing.T) {

@@ -18,6 +18,7 @@ type Standing struct {
 	Application  *model.Application
 	User         *store.User
 	Roles        []*model.Role  // held there now
+	Counted      Counted        // the sign-in
 	ceiling      oauth.ScopeSet // of the application there
 	held         oauth.ScopeSet // scopes of the roles
 }
@@ -40,6 +41,8 @@ type Approved struct {
 	UserID         string
 	ProviderUID    string
 	AuthTime       time.Time
+	AMR            []string
+	SessionID      string    // that it ends with; empty: none
 	At             time.Time // issued: dead if an object was absent since
 }
 
@@ -50,12 +53,14 @@ func (d *Decider) Grant(ctx context.Context, w *World, now time.Time, g *store.G
 	}
 	return d.Approval(ctx, w, now, Approved{
 		OrganizationID: g.OrganizationID, ApplicationUID: g.ApplicationUID,
-		UserID: g.UserID, ProviderUID: g.ProviderUID, AuthTime: g.AuthTime, At: g.CreatedAt,
+		UserID: g.UserID, ProviderUID: g.ProviderUID, AuthTime: g.AuthTime, AMR: g.AMR,
+		SessionID: g.SessionID, At: g.CreatedAt,
 	})
 }
 
 // Approval decides whether an approval still stands: application and organization are
-// served, the person is active and still a member, and the sign-in counts.
+// served, the person is active and still a member, and the sign-in counts. It is asked at
+// every use of what was approved, so that a rule holds for what is older than it, too.
 func (d *Decider) Approval(ctx context.Context, w *World, now time.Time, a Approved) (Standing, error) {
 	var s Standing
 	s.Organization, s.Application = served(w, now, a.OrganizationID, a.ApplicationUID, a.At)
@@ -76,13 +81,19 @@ func (d *Decider) Approval(ctx context.Context, w *World, now time.Time, a Appro
 		return s, nil
 	}
 	s.User = &user
-	roles := s.Organization.RolesOf(user.Person(), now)
-	switch {
-	case len(roles) == 0:
+	roles := s.Organization.RolesOf(w.Person(&user), now)
+	if len(roles) == 0 {
 		s.Reason = NotMember
-	case !s.Organization.Counts(a.ProviderUID) || !w.Alive(a.ProviderUID, a.AuthTime):
-		s.Reason = ProviderDoesNotCount
-	default:
+		return s, nil
+	}
+	s.Counted, err = d.SignIn(ctx, w, now, s.Organization, &user, store.SignIn{ProviderUID: a.ProviderUID, AuthTime: a.AuthTime, AMR: a.AMR})
+	if err != nil {
+		return Standing{}, err
+	}
+	if s.Reason = s.Counted.Reason; s.Reason == "" && a.SessionID != "" && over(s.Organization, now, a.AuthTime) {
+		s.Reason = SessionOver
+	}
+	if s.Reason == "" {
 		s.Roles, s.held, s.ceiling = roles, model.ScopesOf(roles), s.Application.ScopesIn(s.Organization)
 	}
 	return s, nil

@@ -3,9 +3,11 @@
 package decide
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
 // World is what is in force: one configuration, and when objects of it were last gone. It
@@ -22,4 +24,19 @@ type World struct {
 func (w *World) Alive(uid string, issued time.Time) bool {
 	gone, ever := w.Gone[uid]
 	return !ever || issued.After(gone)
+}
+
+// Person is what of an account decides which roles it holds: short of what rests on objects
+// that were absent since. A provider that came back tells its groups and addresses anew.
+func (w *World) Person(u *store.User) model.Person {
+	p := u.Person()
+	if len(w.Gone) == 0 {
+		return p
+	}
+	p.Addresses = slices.DeleteFunc(p.Addresses, func(a model.ProvenAddress) bool { return a.ProviderUID != "" && !w.Alive(a.ProviderUID, a.At) })
+	p.Groups = slices.DeleteFunc(p.Groups, func(g model.GroupFact) bool { return !w.Alive(g.ProviderUID, g.At) })
+	p.Memberships = slices.DeleteFunc(slices.Clone(p.Memberships), func(m model.Membership) bool {
+		return !w.Alive(m.OrganizationID, m.At) || m.ProviderUID != "" && !w.Alive(m.ProviderUID, m.At)
+	})
+	return p
 }

@@ -87,7 +87,7 @@ const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 func (p *Pipeline) redeemCode(ctx context.Context, r *Request, c *store.AuthorizationCode) (redemption, error) {
 	standing, err := p.Decide.Approval(ctx, r.World, r.Now, decide.Approved{
 		OrganizationID: c.OrganizationID, ApplicationUID: c.ApplicationUID,
-		UserID: c.UserID, ProviderUID: c.ProviderUID, AuthTime: c.AuthTime, At: c.CreatedAt,
+		UserID: c.UserID, ProviderUID: c.ProviderUID, AuthTime: c.AuthTime, AMR: c.AMR, SessionID: c.SessionID, At: c.CreatedAt,
 	})
 	if err != nil {
 		return redemption{}, err
@@ -100,8 +100,17 @@ func (p *Pipeline) redeemCode(ctx context.Context, r *Request, c *store.Authoriz
 		return redemption{}, p.burn(ctx, r, c, "resource is not that of the authorization request, or may no longer be asked for", err)
 	}
 	g := newGrant(r, standing.Organization, c)
+	if standing.Application.BackChannelURI != "" && scopes.Has(oauth.OpenID) {
+		g.Login = &store.Login{
+			SessionID: c.SessionID, ApplicationUID: c.ApplicationUID, OrganizationID: c.OrganizationID,
+			UserID: c.UserID, ExpiresAt: c.SessionEndsAt,
+		}
+	}
 	ev := event(r, c.UserID, "grant.created", uuid.UUID(g.ID).String())
-	ev.OrganizationID, ev.Reason = c.OrganizationID, "authorization_code"
+	ev.OrganizationID, ev.Reason = c.OrganizationID, createdBy("authorization_code", &standing)
+	if err := p.tell(ctx, r, &standing); err != nil {
+		return redemption{}, err
+	}
 	err = p.Store.RedeemAuthorizationCode(ctx, c.Hash, c.ApplicationUID, r.Now, g, ev)
 	if errors.Is(err, store.ErrConflict) {
 		return redemption{}, p.lost(ctx, r, c.Hash)
@@ -111,6 +120,9 @@ func (p *Pipeline) redeemCode(ctx context.Context, r *Request, c *store.Authoriz
 	}
 	got := p.redeemed(r, &g, standing, scopes)
 	got.nonce = c.Nonce
+	if g.Login != nil {
+		got.session = c.SessionID
+	}
 	return got, nil
 }
 

@@ -63,7 +63,7 @@ func (p *Pipeline) pollable(r *Request, d *store.DeviceCode) error {
 func (p *Pipeline) redeemDevice(ctx context.Context, r *Request, hash []byte, d *store.DeviceCode) (redemption, error) {
 	standing, err := p.Decide.Approval(ctx, r.World, r.Now, decide.Approved{
 		OrganizationID: d.OrganizationID, ApplicationUID: d.ApplicationUID,
-		UserID: d.UserID, ProviderUID: d.ProviderUID, AuthTime: d.AuthTime, At: d.CreatedAt,
+		UserID: d.UserID, ProviderUID: d.ProviderUID, AuthTime: d.AuthTime, AMR: d.AMR, At: d.CreatedAt,
 	})
 	if err != nil {
 		return redemption{}, err
@@ -80,7 +80,10 @@ func (p *Pipeline) redeemDevice(ctx context.Context, r *Request, hash []byte, d 
 		ProviderUID: d.ProviderUID, AuthTime: d.AuthTime, AMR: d.AMR, Granted: d.Granted, Resource: d.Resource,
 	})
 	ev := event(r, d.UserID, "grant.created", uuid.UUID(g.ID).String())
-	ev.Reason = "device_code"
+	ev.Reason = createdBy("device_code", &standing)
+	if err := p.tell(ctx, r, &standing); err != nil {
+		return redemption{}, err
+	}
 	err = p.Store.ConsumeDeviceCode(ctx, hash, r.Client.Application.UID, r.Now, g, ev)
 	if errors.Is(err, store.ErrConflict) { // somebody else was first, or it ended meanwhile
 		return redemption{}, unknownDeviceCode

@@ -1,7 +1,9 @@
 package grants
 
 import (
+	"context"
 	"crypto/rand"
+	"fmt"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -59,6 +61,28 @@ func (p *Pipeline) sameTarget(r *Request, in *model.Organization, granted string
 		return nil
 	}
 	return oauth.Refuse(oauth.InvalidTarget, "this is not the resource that was granted")
+}
+
+// tell starts the time that somebody has to add a second factor, before they are given
+// anything: who never comes to a page of ours must not have it for ever.
+func (p *Pipeline) tell(ctx context.Context, r *Request, s *decide.Standing) error {
+	if !s.Counted.Tell {
+		return nil
+	}
+	ev := event(r, s.User.ID, "second-factor.asked", s.User.ID)
+	ev.OrganizationID, ev.Reason = s.Organization.ID, "the organization requires it"
+	if err := p.Store.TellOfSecondFactor(ctx, s.User.ID, s.Organization.ID, r.Now, ev); err != nil {
+		return fmt.Errorf("tell of the second factor: %w", err)
+	}
+	return nil
+}
+
+// createdBy is the reason of a grant in the audit log.
+func createdBy(how string, s *decide.Standing) string {
+	if s.Counted.BreakGlass {
+		return how + ", break-glass"
+	}
+	return how
 }
 
 func newID() (id [16]byte) {

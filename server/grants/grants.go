@@ -32,6 +32,7 @@ type Store interface {
 	ConsumeDeviceCode(ctx context.Context, hash []byte, applicationUID string, now time.Time, g store.Grant, ev store.Event) error
 	RotateGrant(ctx context.Context, id [16]byte, from int64, now, idleExpiresAt time.Time, ev store.Event) error
 	RevokeGrant(ctx context.Context, id [16]byte, at time.Time, reason string, ev store.Event) error
+	TellOfSecondFactor(ctx context.Context, userID, organizationID string, at time.Time, ev store.Event) error
 }
 
 // Fresh reads past every cache; *store.DB is one.
@@ -83,6 +84,7 @@ type redemption struct {
 	resource string // empty: the organization's own
 	refresh  string
 	nonce    string
+	session  string // that its end is told of; empty: the application does not want to know
 }
 
 // types are the grant types served, each in the file of its name.

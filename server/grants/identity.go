@@ -46,10 +46,13 @@ func Disclosed(u *store.User, org *model.Organization, roles []*model.Role, scop
 // Core section 2). One that comes with a refresh has the time of the first (section 12.2).
 func (p *Pipeline) idToken(i *Issued, c clientauth.Client, got *redemption) (string, error) {
 	who := Disclosed(i.User, got.standing.Organization, got.standing.Roles, got.scopes)
+	// What a provider elsewhere says of a second factor is told where it counts.
+	in := got.standing.Organization
+	amr := oauth.Trusted(got.grant.AMR, in.Login.SecondFactor.ProviderAMR)
 	return p.Tokens.MintIDToken(c.Application.IDTokenAlg, &tokens.IDToken{
 		Subject: got.grant.UserID, Audience: c.Application.ClientID,
 		IssuedAt: i.Access.IssuedAt, ExpiresAt: i.Access.IssuedAt.Add(idTokenLife),
-		AuthTime: got.grant.AuthTime, AMR: got.grant.AMR, ACR: oauth.ACR(got.grant.AMR), Nonce: got.nonce,
+		AuthTime: got.grant.AuthTime, AMR: amr, ACR: oauth.ACR(amr), Nonce: got.nonce, SessionID: got.session,
 		AccessToken: i.AccessToken, OrganizationSlug: c.Organization.Slug, OrganizationID: c.Organization.ID,
 		Name: who.Name, Email: who.Email, EmailVerified: who.EmailVerified, Groups: who.Groups,
 	})

@@ -93,6 +93,13 @@ func (u *refresh) redeem(ctx context.Context) (redemption, error) {
 	if u.overdue() {
 		return redemption{}, deadRefreshToken
 	}
+	inUse, err := u.Decide.InUse(ctx, u.Now, standing.Organization, g.SessionID)
+	if err != nil {
+		return redemption{}, err
+	}
+	if !inUse {
+		return redemption{}, deadRefreshToken
+	}
 	if err := u.unused(ctx); err != nil {
 		return redemption{}, err
 	}
@@ -104,8 +111,14 @@ func (u *refresh) redeem(ctx context.Context) (redemption, error) {
 		return redemption{}, err
 	}
 	got := redemption{grant: g, standing: standing, scopes: standing.Limit(asked), resource: g.Resource}
+	if standing.Application.BackChannelURI != "" {
+		got.session = g.SessionID
+	}
 	if Worthless(got.scopes) {
 		return redemption{}, oauth.Refuse(oauth.InvalidScope, "nothing is left of what was granted")
+	}
+	if err := u.tell(ctx, u.Request, &standing); err != nil {
+		return redemption{}, err
 	}
 	if u.token.Generation == g.Generation {
 		if err := u.rotate(ctx); err != nil {

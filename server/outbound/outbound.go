@@ -1,10 +1,12 @@
-// Package outbound fetches what tenants point at: key sets today. Whoever writes a URL into
-// a declaration chooses where this process connects to, from inside of a cluster, so the
-// address is judged where it is dialled: after the name was resolved, whatever it resolved
-// to a moment before (DNS rebinding), for every connection. Nothing is redirected, no proxy
-// is asked, and time and size are bounded. An answer never goes to whoever asked.
+// Package outbound asks what tenants point at: key sets, and the providers that people sign
+// in with. Whoever writes a URL into a declaration chooses where this process connects to,
+// from inside of a cluster, so the address is judged where it is dialled: after the name was
+// resolved, whatever it resolved to a moment before (DNS rebinding), for every connection.
+// Nothing is redirected, no proxy is asked, and time and size are bounded. Errors show
+// nothing of an answer.
 //
-// Start reading at Get; address.go has the addresses that are refused.
+// Start reading at Send, in ask.go; address.go has the addresses that are refused, and
+// dial.go what does not speak HTTP.
 package outbound
 
 import (
@@ -13,7 +15,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -41,11 +42,32 @@ type Options struct {
 	// Resolver resolves names; nil: the system's.
 	Resolver *net.Resolver
 
+	// PerHost is how many connections there are to one host at once; zero: 4.
+	PerHost int
+
 	timeout time.Duration // zero is Timeout
 }
 
-// Client fetches. It is safe for concurrent use.
-type Client struct{ http *http.Client }
+// With returns the Options with which the servers of one provider are reached: their
+// certificates are verified by the bundle (PEM) alone. Without one they stay as they are; a
+// bundle that has no certificate verifies nobody.
+func (o Options) With(bundle string) Options {
+	o.PerHost = cmp.Or(o.PerHost, 16) // people wait for it, each for themselves
+	if bundle != "" {
+		o.RootCAs = x509.NewCertPool()
+		o.RootCAs.AppendCertsFromPEM([]byte(bundle))
+	}
+	return o
+}
+
+// Client asks. It is safe for concurrent use. Clients share no connections: what one waits
+// for keeps no other up.
+type Client struct {
+	http   *http.Client
+	dialer *net.Dialer
+	roots  *x509.CertPool
+	gate   Gate // nil: as many as like
+}
 
 // New returns a Client.
 func New(o Options) *Client {
@@ -53,7 +75,7 @@ func New(o Options) *Client {
 	dialer := &net.Dialer{Timeout: timeout, Resolver: o.Resolver, ControlContext: func(_ context.Context, network, address string, _ syscall.RawConn) error {
 		return o.check(network, address)
 	}}
-	return &Client{&http.Client{
+	return &Client{dialer: dialer, roots: o.RootCAs, http: &http.Client{
 		Timeout: timeout,
 		// A redirect could lead anywhere that the declaration does not say.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -64,44 +86,13 @@ func New(o Options) *Client {
 			TLSHandshakeTimeout:    timeout,
 			ResponseHeaderTimeout:  timeout,
 			MaxResponseHeaderBytes: 16 << 10,
-			MaxConnsPerHost:        4,
+			MaxConnsPerHost:        cmp.Or(o.PerHost, 4),
 			MaxIdleConns:           16,
 			IdleConnTimeout:        30 * time.Second,
 			DisableCompression:     true, // a small answer could grow without bound
 			ForceAttemptHTTP2:      true,
 		},
 	}}
-}
-
-// Get returns the body of an https URL that answers 200. The error says where it failed and
-// shows nothing of the answer.
-func (c *Client) Get(ctx context.Context, from string) ([]byte, error) {
-	u, err := url.Parse(from)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return nil, errors.New("fetch: the URL is no https URL with a host")
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return nil, fmt.Errorf("fetch from %s: %w", u.Host, err)
-	}
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("User-Agent", "gatehouse")
-	answer, err := c.http.Do(r)
-	if err != nil {
-		return nil, fmt.Errorf("fetch from %s: %w", u.Host, cause(err))
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetch from %s: the answer is %d, not 200", u.Host, answer.StatusCode)
-	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, Limit+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("fetch from %s: %w", u.Host, cause(err))
-	case len(body) > Limit:
-		return nil, fmt.Errorf("fetch from %s: the answer is larger than %d bytes", u.Host, Limit)
-	}
-	return body, nil
 }
 
 // errNoHTTP is in the place of what the transport says of an answer, which repeats parts of

@@ -2,12 +2,19 @@ package outbound
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -306,5 +313,137 @@ func TestAnAnswerThatIsNoHTTPIsNotShown(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "inner") || strings.Contains(err.Error(), "words") {
 			t.Errorf("%q: %v", line, err)
 		}
+	}
+}
+
+func TestAFormIsPostedAsOAuthHasIt(t *testing.T) {
+	s := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+		id, secret, basic := r.BasicAuth()
+		_, _ = fmt.Fprintf(w, "%s %s %q %s %q %q %v %q", r.Method, r.Header.Get("Content-Type"), r.PostFormValue("code"), r.Header.Get("Accept"), id, secret, basic, r.Header.Get("Authorization"))
+	})
+	c := s.client("127.0.0.0/8")
+	for want, ask := range map[string]Ask{
+		`POST application/x-www-form-urlencoded "a&b=c" application/json "us%3Aer" "p%2Bw" true "Basic dXMlM0FlcjpwJTJCdw=="`: {Form: url.Values{"code": {"a&b=c"}}, ClientID: "us:er", ClientSecret: "p+w"},
+		`GET  "" text/xml "" "" false "Bearer token"`: {Bearer: "token", Accept: "text/xml"},
+		`GET  "" application/json "" "" false ""`:     {},
+	} {
+		ask.URL = s.URL
+		reply, err := c.Send(t.Context(), ask)
+		if err != nil || reply.Status != 200 || string(reply.Body) != want {
+			t.Errorf("%s, not %s, %v", reply.Body, want, err)
+		}
+	}
+}
+
+func TestSendTellsStatusAndBoundsTheBody(t *testing.T) {
+	s := newHouse(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = w.Write([]byte("12345678"))
+	})
+	c := s.client("127.0.0.0/8")
+	if reply, err := c.Send(t.Context(), Ask{URL: s.URL, Limit: 8}); err != nil || reply.Status != http.StatusTeapot || len(reply.Body) != 8 {
+		t.Errorf("%+v, %v", reply, err)
+	}
+	if reply, err := c.Send(t.Context(), Ask{URL: s.URL, Limit: 7}); !errors.Is(err, ErrTooLarge) || reply.Body != nil {
+		t.Errorf("%+v, %v", reply, err)
+	}
+	if _, err := c.Send(t.Context(), Ask{URL: s.URL, Bearer: "secret\r\nX: y"}); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestASecretIsNotSentToWhereItIsRedirected(t *testing.T) {
+	target := newHouse(t, says("inside"))
+	s := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, target.URL, http.StatusTemporaryRedirect) // which keeps method and body
+	})
+	s.roots.AddCert(target.Certificate())
+	reply, err := s.client("127.0.0.0/8").Send(t.Context(), Ask{URL: s.URL, Form: url.Values{"code": {"x"}}, ClientID: "id", ClientSecret: "secret"})
+	if err != nil || reply.Status != http.StatusTemporaryRedirect || target.asked.Load() > 0 {
+		t.Errorf("%+v, %v; the target was asked %d times", reply, err, target.asked.Load())
+	}
+}
+
+// A bundle of one provider is all that counts for it, and for no other.
+func TestAProviderIsVerifiedByItsOwnBundleAlone(t *testing.T) {
+	s, other := newHouse(t, says("hello")), x509.NewCertPool()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	its := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
+	other.AddCert(s.Certificate())
+	for name, c := range map[string]struct {
+		system *x509.CertPool
+		bundle string
+		ok     bool
+	}{
+		"its own": {nil, its, true}, "the system's": {other, "", true}, "neither": {x509.NewCertPool(), "", false},
+		"somebody else's": {other, stranger, false}, "no certificate": {other, "nothing", false},
+	} {
+		client := New(Options{Allow: networks("127.0.0.0/8"), RootCAs: c.system}.With(c.bundle))
+		_, err := client.Get(t.Context(), s.URL)
+		until, reached := client.Reach(t.Context(), s.URL)
+		if (err == nil) != c.ok || (reached == nil) != c.ok || c.ok && !until.Equal(s.Certificate().NotAfter) {
+			t.Errorf("%s: %v, %v, %v", name, err, reached, until)
+		}
+	}
+}
+
+func TestWhatSpeaksNoHTTPIsDialledByTheSameRules(t *testing.T) {
+	s := newHouse(t, says("hello"))
+	address := s.Listener.Addr().String()
+	if conn, err := s.client().Dial(t.Context(), address); !errors.Is(err, ErrRefused) {
+		t.Errorf("%v, %v", conn, err)
+	}
+	if _, err := s.client().Reach(t.Context(), s.URL); !errors.Is(err, ErrRefused) {
+		t.Errorf("%v", err)
+	}
+	conn, err := s.client("127.0.0.0/8").Dial(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	for _, u := range []string{"http://" + address, "ldap://" + address, "::", "https://"} {
+		if _, err := s.client("127.0.0.0/8").Reach(t.Context(), u); err == nil {
+			t.Errorf("%s was reached", u)
+		}
+	}
+}
+
+func TestAtAFullGateNobodyWaits(t *testing.T) {
+	here, on := make(chan struct{}), make(chan struct{})
+	s := newHouse(t, func(http.ResponseWriter, *http.Request) {
+		here <- struct{}{}
+		<-on
+	})
+	gate := make(Gate, 2)
+	one, two := s.client("127.0.0.0/8").Within(gate), s.client("127.0.0.0/8").Within(gate)
+	done := make(chan error)
+	for _, c := range []*Client{one, two} {
+		go func() {
+			_, err := c.Get(t.Context(), s.URL)
+			done <- err
+		}()
+		<-here
+	}
+	if _, err := one.Get(t.Context(), s.URL); !errors.Is(err, ErrBusy) {
+		t.Errorf("%v", err)
+	}
+	close(on)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	go func() { <-here }()
+	if _, err := two.Get(t.Context(), s.URL); err != nil {
+		t.Errorf("with places at the gate: %v", err)
 	}
 }

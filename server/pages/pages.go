@@ -2,8 +2,9 @@
 // the device's code and its approval, sign-out, errors. It decides nothing; a page is a
 // function from its data to HTML.
 //
-// The pages need no script and load nothing from elsewhere: one style sheet and one icon,
-// embedded, under names that change with their content. html/template escapes whatever
+// The pages load nothing from elsewhere: one style sheet and one icon, embedded, under names
+// that change with their content. They need no script, but where a security key or passkey
+// is used: webauthn.js talks to it, on the pages that have a KeyForm. html/template escapes whatever
 // comes from a declaration or a request. Start reading at the types below; the texts are
 // in html/, the looks in static/style.css.
 package pages
@@ -23,8 +24,32 @@ type Viewer struct {
 	SignOut     string // token of the sign-out form
 }
 
+// Brand is the organization that a page is for, as it wants to be seen there. The zero value
+// is nobody's.
+type Brand struct {
+	Name       string // empty: that of every page
+	LogoPath   string // of ours; empty: none
+	StylePath  string // of ours; empty: none
+	SupportURL string // where people get help; empty: none
+}
+
+// heading is what the top of a page shows.
+type heading struct {
+	Title string
+	Brand Brand
+}
+
+func titled(title string, brand ...Brand) heading {
+	h := heading{Title: title}
+	if len(brand) > 0 {
+		h.Brand = brand[0]
+	}
+	return h
+}
+
 // LoginPage asks for address and password.
 type LoginPage struct {
+	Brand       Brand
 	Provider    string // what the way to sign in is called
 	Application string // that asks for it; empty: nobody came from one
 	Email       string // as typed before, or as the application hints
@@ -33,10 +58,12 @@ type LoginPage struct {
 	Problem     string // why it did not work; empty at first
 	Forgot      bool   // a link to set a new password can be mailed
 	Register    bool   // anybody may make an account
+	Passkey     KeyForm
 }
 
 // ConsentPage asks whether an application may act for the person (ASVS 10.7.2).
 type ConsentPage struct {
+	Brand        Brand
 	Viewer       Viewer
 	Application  string
 	Organization string
@@ -85,6 +112,7 @@ type CodePage struct {
 
 // DevicePage asks for a decision about one device.
 type DevicePage struct {
+	Brand        Brand
 	Viewer       Viewer
 	Code         string // XXXX-XXXX
 	Application  string
@@ -101,12 +129,14 @@ type DevicePage struct {
 
 // MessagePage tells how something ended, or what went wrong.
 type MessagePage struct {
+	Brand     Brand
 	Viewer    *Viewer // nil: nobody is known to be signed in
 	Kind      Kind
 	Title     string
 	What      string // what happened
 	Do        string // what to do now; empty: nothing
 	Link      Link
+	Other     Link   // besides Link
 	RequestID string // for the administrator; empty: not shown
 }
 
@@ -154,8 +184,9 @@ func SignOut(p SignOutPage) template.HTML { return render("signout", p) }
 var sources embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"asset": Asset,
-	"ago":   ago,
+	"asset":  Asset,
+	"ago":    ago,
+	"titled": titled,
 }).ParseFS(sources, "html/*.html"))
 
 // render panics if a template does not fit its data: every page is drawn in a test.

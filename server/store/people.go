@@ -173,7 +173,7 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
 			return err
 		}
 		for _, query := range [...]string{deleteConsentsOfUser, deleteCodesOfUser, deleteFactorsOfUser, deleteRecoveryCodes,
-			deleteIdentitiesOfUser, deleteMembershipsOfUser} {
+			deleteIdentitiesOfUser, deleteMembershipsOfUser, deleteToldOfUser} {
 			if _, err := t.exec(query, userID); err != nil {
 				return err
 			}
@@ -187,6 +187,9 @@ func (t *tx) endEverythingOf(userID string, at time.Time, reason string) error {
 		if _, err := t.exec(query, userID); err != nil {
 			return err
 		}
+	}
+	if err := t.tell(tellOfUser, deleteLoginsOfUser, userID, at); err != nil {
+		return err
 	}
 	if _, err := t.exec(burnCodesOfUser, userID, millis(at)); err != nil {
 		return err

@@ -12,13 +12,13 @@ const (
 		WHERE NOT EXISTS (` + disabledAccount + `$3) AND ($12 = 1 OR NOT EXISTS (` + factorOf + `$3))
 		AND ($13 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $3 AND password_hash = $13))`
 
-	selectSessions = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent, amr
-		FROM sessions`
+	selectSessions = `SELECT hash, id, user_id, provider_uid, auth_time, created_at, last_used_at, expires_at, ip, user_agent, amr,
+		longest_idle FROM sessions`
 	selectSession        = selectSessions + ` WHERE hash = $1`
 	selectSessionsOfUser = selectSessions + ` WHERE user_id = $1 ORDER BY last_used_at DESC, id`
 
 	renewSession = `UPDATE sessions SET hash = $2, provider_uid = $3, auth_time = $4, last_used_at = $5, expires_at = $6,
-		ip = $7, user_agent = $8, amr = $11 WHERE hash = $1 AND id = $9 AND user_id = $10 AND NOT EXISTS (` + disabledAccount + `$10)
+		ip = $7, user_agent = $8, amr = $11, longest_idle = 0 WHERE hash = $1 AND id = $9 AND user_id = $10 AND NOT EXISTS (` + disabledAccount + `$10)
 		AND ($12 = 1 OR NOT EXISTS (` + factorOf + `$10))
 		AND ($13 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $10 AND password_hash = $13))`
 
@@ -31,7 +31,8 @@ const (
 	deleteSignIns       = `DELETE FROM sign_ins WHERE session_id = $1`
 	deleteSignInsOfUser = `DELETE FROM sign_ins WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1)`
 
-	touchSession  = `UPDATE sessions SET last_used_at = $2 WHERE hash = $1`
+	touchSession = `UPDATE sessions SET last_used_at = $2,
+		longest_idle = CASE WHEN $2 - last_used_at > longest_idle THEN $2 - last_used_at ELSE longest_idle END WHERE hash = $1`
 	deleteSession = `DELETE FROM sessions WHERE hash = $1 RETURNING id`
 
 	deleteSessionsByID  = `DELETE FROM sessions WHERE user_id = $1 AND (id = $2 OR $2 = '') RETURNING id`
@@ -157,6 +158,9 @@ func (t *tx) sessionEnded(id string, ev Event) error {
 	if _, err := t.exec(deleteSignIns, id); err != nil {
 		return err
 	}
+	if err := t.tell(tellOfSession, deleteLogins, id, ev.Time); err != nil {
+		return err
+	}
 	_, err := t.changedAll(ev.Time, grantChanged, revokeGrantsOfSession, id, millis(ev.Time), "session ended")
 	if err != nil {
 		return err
@@ -165,10 +169,11 @@ func (t *tx) sessionEnded(id string, ev Event) error {
 }
 
 func scanSession(s scanner) (found Session, err error) {
-	var auth, created, used, expires int64
+	var auth, created, used, expires, idle int64
 	var amr string
 	err = s.Scan(&found.Hash, &found.ID, &found.UserID, &found.ProviderUID, &auth, &created, &used, &expires,
-		&found.IP, &found.UserAgent, &amr)
+		&found.IP, &found.UserAgent, &amr, &idle)
+	found.LongestIdle = time.Duration(idle) * time.Millisecond
 	found.AMR = words(amr)
 	found.AuthTime, found.CreatedAt = moment(auth), moment(created)
 	found.LastUsedAt, found.ExpiresAt = moment(used), moment(expires)

@@ -92,7 +92,8 @@ type Session struct {
 	AuthTime    time.Time
 	CreatedAt   time.Time
 	LastUsedAt  time.Time
-	ExpiresAt   time.Time // absolute limit
+	LongestIdle time.Duration // between two uses since the last sign-in
+	ExpiresAt   time.Time     // absolute limit
 	IP          string
 	UserAgent   string
 	AMR         []string // how the person proved who they are (RFC 8176)
@@ -212,6 +213,9 @@ type Grant struct {
 	ExpiresAt     time.Time // absolute end
 	RevokedAt     time.Time // zero: in force
 	RevokedReason string
+	// Login is of the application that wants to know when the session ends in which this was
+	// approved. It is kept apart; nil: it does not.
+	Login *Login
 }
 
 // Revocation is one access token that must no longer be accepted.

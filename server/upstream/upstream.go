@@ -90,6 +90,9 @@ type Proof struct {
 	Claims   map[string]any // in JSON's types
 	AuthTime time.Time      // when the person proved it there; zero: it does not say
 	AMR      []string       // how (RFC 8176), as the provider says; nil: it does not
+	// SessionUntil is when the session there ends, and with it what it proves (SAML's
+	// SessionNotOnOrAfter); zero: it does not say.
+	SessionUntil time.Time
 	// Once is what may be used a single time until Until: the ID of an assertion. Empty:
 	// what was proven cannot come again.
 	Once  string
@@ -102,7 +105,8 @@ type Proof struct {
 // Rechecker is a Backend that can ask about somebody who is not there.
 type Rechecker interface {
 	// Recheck asks whether the account of this subject is still there, and what is said of
-	// it now. ErrGone, ErrUnavailable.
+	// it now. ErrGone, ErrUnavailable. A Renewal of the Proof replaces the one before, also
+	// when there is an error: a refresh token may count only once.
 	Recheck(ctx context.Context, now time.Time, subject string, renewal []byte) (Proof, error)
 }
 
@@ -121,5 +125,6 @@ type Person struct {
 	EmailVerified bool
 	Name          string
 	Groups        []string
+	Renewal       []byte // of the Proof, sealed; nil: there is none
 	IP, RequestID string // of the request, for the audit log
 }

@@ -2,7 +2,9 @@ package browser
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -38,6 +40,12 @@ type installation struct {
 
 func install(t *testing.T) *installation {
 	t.Helper()
+	return installAs(t, "127.0.0.1")
+}
+
+// installAs calls it by this name: keys are made for names.
+func installAs(t *testing.T, host string) *installation {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "gatehouse.db")
 	db, err := store.OpenSQLite(t.Context(), path)
 	if err != nil {
@@ -64,7 +72,7 @@ func install(t *testing.T) *installation {
 			leaks.Remember(c.Value)
 		}
 	}))
-	in.url = "http://" + front.Listener.Addr().String()
+	in.url = fmt.Sprintf("http://%s:%d", host, front.Listener.Addr().(*net.TCPAddr).Port)
 	in.srv, err = server.New(t.Context(), server.Config{
 		Issuer: in.url, Store: db, Keyring: keys,
 		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),

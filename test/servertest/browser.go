@@ -41,12 +41,18 @@ func (w *World) SignedIn(t testing.TB, person store.User) *Browser {
 // SignIn begins a session in the browser, in place of the one it has.
 func (b *Browser) SignIn(t testing.TB, person store.User) {
 	t.Helper()
+	b.SignInBy(t, person, b.Declared.Local.UID, "pwd")
+}
+
+// SignInBy is SignIn by another provider, or by more than a password (amr).
+func (b *Browser) SignInBy(t testing.TB, person store.User, providerUID string, amr ...string) {
+	t.Helper()
 	manager, err := sessions.NewManager(b.Store, b.Keys, b.HTTP.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cookie, err := manager.Begin(context.Background(), b.With(b.Request(t, http.MethodGet, "/", "")), b.Now(), sessions.SignIn{
-		User: person, ProviderUID: b.Declared.Local.UID, AMR: []string{"pwd"}, IP: "192.0.2.7", UserAgent: "test",
+		User: person, ProviderUID: providerUID, AMR: amr, IP: "192.0.2.7", UserAgent: "test",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -121,7 +121,7 @@ func sessionLife(t *testing.T, db *store.DB) {
 	must(t, db.TouchSession(t.Context(), s.Hash, later))
 	got, err := db.Session(t.Context(), s.Hash)
 	must(t, err)
-	s.LastUsedAt = later
+	s.LastUsedAt, s.LongestIdle = later, time.Minute
 	same(t, "the session", got, s)
 
 	before := events(t, db)

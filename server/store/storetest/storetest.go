@@ -38,7 +38,10 @@ func Run(t *testing.T, open Open) {
 		{"EventsAreFoundByWhatIsAsked", eventsAreFound},
 		{"AReaderOfEventsGoesOnWhereItWas", readerGoesOn},
 		{"OldEventsGoAndThoseUnreadStayAWhile", oldEventsGo},
+		{"WhoWantsToKnowIsToldOfTheEndOfASession", endingASessionIsTold},
 		{"ASessionRemembersEachWayItWasProven", signInsOfASession},
+		{"ASessionRemembersHowLongItWasUnused", sessionIdleness},
+		{"SomebodyIsToldOfTheSecondFactorOnce", toldOnce},
 		{"IdentitiesOfTwoProvidersAreTwoPeople", identitiesAreApart},
 		{"AnIdentityKeepsWhatItsProviderSaysNow", identityIsUpdated},
 		{"AnIdentityThatIsTakenAwayEndsWhatItOpened", unlinkedIdentityEndsWhatItOpened},
@@ -49,6 +52,10 @@ func Run(t *testing.T, open Open) {
 		{"AFactorIsAddedRenamedAndRemovedByItsOwner", factorLife},
 		{"AStepOfAFactorCountsOnce", stepCountsOnce},
 		{"ARecoveryCodeCountsOnce", recoveryCodeCountsOnce},
+		{"AKeyIsKeptAndItsCredentialIsUnique", keyIsKept},
+		{"AKeyCountsOnAndAnswersAChallengeOnce", keyCountsOn},
+		{"AKeyWhoseCounterGoesBackIsBlocked", copiedKeyIsBlocked},
+		{"TheSweepTakesChallengesThatNobodyTakesAnyMore", sweepTakesChallenges},
 		{"NoSessionBeginsWithoutTheSecondFactorOfItsPerson", noSessionWithoutSecondFactor},
 		{"ResettingFactorsEndsEverySession", resettingFactors},
 		{"DeletingForgetsFactors", deletingForgetsFactors},
@@ -121,6 +128,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("OfManyUsesOfAnAssertionOnTwoReplicasOneSucceeds", func(t *testing.T) { assertionUsedElsewhere(t, open) })
 	t.Run("TriesOnTwoReplicasAreCountedTogether", func(t *testing.T) { triesElsewhere(t, open) })
 	t.Run("ACodeOnTwoReplicasCountsOnce", func(t *testing.T) { stepElsewhere(t, open) })
+	t.Run("OfManyAnswersOfAKeyOnTwoReplicasOneSucceeds", func(t *testing.T) { keyElsewhere(t, open) })
 	t.Run("WhatWasWrittenIsThereAfterOpeningAgain", func(t *testing.T) { reopened(t, open) })
 	t.Run("ManyMayOpenANewStoreAtOnce", func(t *testing.T) { openedAtOnce(t, open) })
 }

@@ -1,0 +1,60 @@
+// npm oidc-provider as a provider that people sign in with at Gatehouse: over TLS, with its own
+// development interaction, which checks no password.
+//
+//   node server.mjs ISSUER REDIRECT_URI CERTIFICATE KEY      (SECRET: the client's secret)
+
+import { Provider } from 'oidc-provider'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import https from 'node:https'
+
+const [issuer, redirectURI, certificate, key] = process.argv.slice(2)
+
+const signingKey = (alg, type, options) => ({
+  ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: alg,
+})
+const client = (client_id, id_token_signed_response_alg, more) => ({
+  client_id, client_secret: process.env.SECRET, grant_types: ['authorization_code', 'refresh_token'], redirect_uris: [redirectURI],
+  response_types: ['code'], token_endpoint_auth_method: 'client_secret_basic', id_token_signed_response_alg, require_auth_time: true, ...more,
+})
+
+// An account is there until somebody says otherwise at /gone.
+const gone = new Set()
+
+const provider = new Provider(issuer, {
+  clients: [
+    client('RS256', 'RS256'), client('PS256', 'PS256'), client('ES256', 'ES256'), client('EdDSA', 'EdDSA'),
+    client('post', 'RS256', { token_endpoint_auth_method: 'client_secret_post' }),
+    client('public', 'ES256', { token_endpoint_auth_method: 'none', client_secret: undefined }),
+  ],
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'] },
+  jwks: {
+    keys: [
+      signingKey('RS256', 'rsa', { modulusLength: 2048 }), { ...signingKey('PS256', 'rsa', { modulusLength: 2048 }) },
+      signingKey('ES256', 'ec', { namedCurve: 'P-256' }), signingKey('EdDSA', 'ed25519', {}),
+    ],
+  },
+  cookies: { keys: [randomBytes(32).toString('base64url')] },
+  claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'], auth_time: null, amr: null },
+  findAccount: (_ctx, sub) => gone.has(sub) ? undefined : {
+    accountId: sub,
+    claims: () => ({ sub, name: 'Ann', email: 'ann@acme.example', email_verified: true }),
+  },
+  pkce: { required: () => true },
+  rotateRefreshToken: () => true,
+  issueRefreshToken: (_ctx, client, code) => code.scopes.has('offline_access'),
+  features: { devInteractions: { enabled: true } },
+})
+
+const { hostname, port } = new URL(issuer)
+const callback = provider.callback()
+const server = https.createServer({ cert: readFileSync(certificate), key: readFileSync(key) }, (request, response) => {
+  if (request.url.startsWith('/gone/')) {
+    gone.add(request.url.slice('/gone/'.length))
+    return response.end()
+  }
+  return callback(request, response)
+})
+server.listen(Number(port), hostname, () => console.log('listening'))
+process.on('SIGTERM', () => { server.close(() => process.exit(0)); server.closeAllConnections() })
