@@ -34,6 +34,9 @@ var doneWords = map[string]string{
 	"added":        "It is added.",
 	"renamed":      "The new name is kept.",
 	"removed":      "It is removed, and worth nothing here.",
+	"verifying":    "A letter with a link is on its way to your address.",
+	"changing":     "A letter with a link is on its way to the new address. Nothing changes before it is followed.",
+	"address":      "This address is yours, and proven.",
 }
 
 func done(r *request) string { return doneWords[r.URL.Query().Get(doneParameter)] }
@@ -174,7 +177,7 @@ func (s *Server) changePassword(r *request) (answer, error) {
 		if problem := newPasswordProblem(next, r.form.Get("again"), s.policy(r.Snapshot, local), session.User); problem != "" {
 			return s.passwordPage(r, session, http.StatusBadRequest, problem), nil
 		}
-		proven, verdict, err := s.provePassword(r, session.User.Email, r.form.Get("password"))
+		proven, verdict, err := s.provePassword(r, session.User.Login, r.form.Get("password"))
 		if err != nil {
 			return nil, err
 		}
@@ -234,6 +237,7 @@ func (s *Server) setPassword(r *request, session *sessions.Session, next string,
 	if err != nil {
 		return store.User{}, fmt.Errorf("change password: %w", err)
 	}
+	s.notify(r, session.User, passwordChangedLetter)
 	user := session.User
 	user.PasswordHash = hash
 	return user, nil

@@ -128,6 +128,7 @@ func (s *Server) removeFactor(r *request, session *sessions.Session, id string) 
 	if err != nil {
 		return nil, fmt.Errorf("remove factor: %w", err)
 	}
+	s.notify(r, session.User, factorRemovedLetter)
 	return doneAt(factorsPath, "removed"), nil
 }
 
@@ -160,6 +161,7 @@ func (s *Server) newRecoveryCodes(r *request, session *sessions.Session) (answer
 	if err != nil {
 		return nil, fmt.Errorf("make recovery codes: %w", err)
 	}
+	s.notify(r, session.User, recoveryCodesLetter)
 	return page{html: pages.RecoveryCodes(pages.RecoveryCodesPage{Viewer: *s.viewer(session), Codes: codes})}, nil
 }
 
@@ -250,6 +252,7 @@ func (s *Server) addFactor(r *request, session *sessions.Session, f store.NewFac
 	if err != nil {
 		return nil, fmt.Errorf("add factor: %w", err)
 	}
+	s.notify(r, session.User, factorAddedLetter)
 	cookie, err := s.begin(r, sessions.SignIn{
 		User: session.User, ProviderUID: session.ProviderUID, AMR: amr, At: session.AuthTime,
 	})

@@ -92,6 +92,7 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
 	}
 	form, cookie := s.sessions.VisitorForm(r.Request)
 	p.Provider, p.Token, p.Passkey = provider.DisplayName, form.Token(loginForm), s.offerPasskey(r, form)
+	p.Forgot, p.Register = s.resets(r), s.registers(provider)
 	answer := page{status: status, scripted: p.Passkey.Offered()}
 	if req := s.waiting(r, p.Next); req != nil {
 		p.Brand = brandFor(req)
@@ -150,7 +151,11 @@ func (s *Server) finish(r *request, in sessions.SignIn, next string) (answer, er
 	if err != nil {
 		return nil, err
 	}
-	return redirect{to: next, cookies: []*http.Cookie{cookie}}, nil
+	device, err := s.arrived(r, in.User)
+	if err != nil {
+		return nil, err
+	}
+	return redirect{to: next, cookies: []*http.Cookie{cookie, device}}, nil
 }
 
 // begin begins a session for who has just proven to be somebody, or renews it under a new
@@ -176,8 +181,11 @@ const (
 // provePassword finds the person with this address and password. Every try is counted, and
 // each that fails is in the audit log.
 func (s *Server) provePassword(r *request, email, password string) (store.User, verdict, error) {
-	account, source := people.Address(email), limits.Source(r.ip)
-	if wait := s.signIns.Try(r.now, account, source); wait > 0 {
+	try, wait, err := s.tryPassword(r, email)
+	if err != nil {
+		return store.User{}, verdict{}, fmt.Errorf("count sign-in: %w", err)
+	}
+	if wait > 0 {
 		return store.User{}, verdict{"There were too many attempts. Try again in " + inWords(wait) + ".", http.StatusTooManyRequests, wait}, nil
 	}
 	patience, cancel := context.WithTimeout(r.Context(), hashPatience)
@@ -196,10 +204,9 @@ func (s *Server) provePassword(r *request, email, password string) (store.User, 
 	if err != nil {
 		return store.User{}, verdict{}, fmt.Errorf("sign in: %w", err)
 	}
-	if user.SecondFactor { // the password may be stolen: only the whole sign-in makes this place a usual one
-		s.signIns.Right(r.now, account, source)
-	} else {
-		s.signIns.Succeed(r.now, account, source)
+	// The password may be stolen: only the whole sign-in makes this place a usual one.
+	if err := s.rightPassword(context.WithoutCancel(r.Context()), r.now, try); err != nil {
+		return store.User{}, verdict{}, err
 	}
 	return user, verdict{}, nil
 }

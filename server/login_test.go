@@ -278,7 +278,7 @@ func TestCookiesOfTheLoginPageAreStrict(t *testing.T) {
 			t.Errorf("cookie %+v", c)
 		}
 	}
-	if len(b.cookies) != 2 {
+	if len(b.cookies) != 3 { // of the form, the session and the device
 		t.Errorf("%d cookies", len(b.cookies))
 	}
 	wantTo(t, "login when signed in", b.get("/login/?next=/oauth/device/"), "/oauth/device/")

@@ -21,6 +21,8 @@ type peopleServices struct {
 	codeEntries *limits.CodeEntry
 	factorTries *limits.SecondFactor
 	factors     *factors.Vault
+	lockouts    *limits.Durable
+	errands     *errands
 	site        *passkeys.Site
 }
 
@@ -29,6 +31,8 @@ func (s *Server) preparePages() (err error) {
 	s.signIns = limits.NewSignIn(s.RateLimitScale)
 	s.codeEntries = limits.NewCodeEntry(s.RateLimitScale)
 	s.factorTries = limits.NewSecondFactor(s.RateLimitScale)
+	s.errands = newErrands()
+	s.lockouts = limits.NewDurable(s.Store, s.Keyring.LookupKey(), s.RateLimitScale)
 	if s.factors, err = factors.NewVault(s.Keyring); err != nil {
 		return err
 	}
@@ -57,6 +61,10 @@ const (
 	applicationsPath = "/account/applications/"
 	activityPath     = "/account/activity/"
 	resetPath        = "/reset/"
+	forgotPath       = "/forgot/"
+	addressPath      = "/account/address/"
+	confirmPath      = "/account/address/confirm/"
+	finishPath       = "/register/finish/"
 )
 
 // pageRoutes are the endpoints for people.
@@ -81,6 +89,11 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
 		{path: "/account/activity", get: s.showActivity, audience: forPeople},
 		{path: "/reset", get: s.showReset, post: s.reset, audience: forPeople},
+		{path: "/account/address", get: s.showAddress, post: s.changeAddress, audience: forPeople},
+		{path: "/account/address/confirm", get: s.showConfirm, post: s.confirm, audience: forPeople},
+		{path: "/register", get: s.showRegister, post: s.register, audience: forPeople},
+		{path: "/register/finish", get: s.showFinish, post: s.finishRegistration, audience: forPeople},
+		{path: "/forgot", get: s.showForgot, post: s.forgot, audience: forPeople},
 		{path: "/static/{file}", get: static, audience: forPeople},
 		{path: "/branding/{file}", get: branding, audience: forPeople},
 	}
@@ -163,7 +176,9 @@ func ownPath(next string) string {
 		return homePath
 	}
 	switch path := u.EscapedPath(); path {
-	case accountPath, passwordPath, factorsPath, newFactorPath, newKeyPath, sessionsPath, applicationsPath, activityPath:
+	case confirmPath:
+		return confirmPath + "?" + url.Values{linkParameter: {u.Query().Get(linkParameter)}}.Encode()
+	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, newKeyPath, sessionsPath, applicationsPath, activityPath:
 		return path
 	case verifyPath, "/oauth/device":
 		return (&url.URL{Path: verifyPath, RawQuery: u.Query().Encode()}).String()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"html"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -79,6 +80,8 @@ func newTown(t *testing.T) *town {
 			t.Fatal(err)
 		}
 	}
+	w.errands.within = 0
+	t.Cleanup(func() { w.errands.wait() }) // before the store closes
 	w.declare()
 	w.publish(t)
 	return w
@@ -177,7 +180,7 @@ func (b *tab) send(method, path string, form url.Values) *httptest.ResponseRecor
 	for _, c := range b.cookies {
 		r.AddCookie(c)
 	}
-	r.RemoteAddr = b.ip + ":1234"
+	r.RemoteAddr = net.JoinHostPort(b.ip, "1234")
 	leaks.Remember(form.Get("password"), form.Get("token"), form.Get("ceremony"), form.Get("credential"))
 	answer := httptest.NewRecorder()
 	b.town.Handler().ServeHTTP(answer, r)

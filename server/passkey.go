@@ -60,7 +60,6 @@ func (s *Server) passkey(r *request) (answer, error) {
 		}
 		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: keyRefused}), nil
 	}
-	s.signIns.Arrive(r.now, u.Login, limits.Source(r.ip))
 	return s.finish(r, sessions.SignIn{
 		User: u, ProviderUID: local.UID, AMR: []string{possession(key.Key), oauth.AMRUser, oauth.AMRMulti},
 	}, next)

@@ -65,6 +65,14 @@ func (s *Server) reset(r *request) (answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reset password: %w", err)
 	}
+	// Whoever has the link is no guesser: what was guessed before holds them back no longer.
+	err = s.unlock(r.Context(), *u, store.Event{
+		Time: r.now, Actor: u.ID, Action: "user.unlocked", Target: u.ID, IP: r.ip.String(), RequestID: r.id, Outcome: "ok", Reason: "password reset",
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.notify(r, *u, passwordResetLetter)
 	return page{html: pages.Message(pages.MessagePage{
 		Kind: pages.Good, Title: "Your password is set", What: "You are signed out everywhere. Sign in with the new password.",
 		Link: pages.Link{Text: "Sign in", Path: loginPath},

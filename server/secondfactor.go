@@ -107,7 +107,6 @@ func (s *Server) secondFactor(r *request) (answer, error) {
 		a, err := s.secondPage(r, verdict.status, in.User, p)
 		return retryLater(a, verdict.wait), err
 	}
-	s.signIns.Arrive(r.now, in.User.Email, limits.Source(r.ip))
 	in.AMR = withCode(in.AMR)
 	return s.finish(r, *in, next)
 }
@@ -168,22 +167,34 @@ func (s *Server) proveSecond(r *request, u store.User, typed string) (verdict, e
 	ctx := context.WithoutCancel(r.Context()) // nobody guesses unseen by leaving before the verdict
 	recovery := s.factors.HashRecoveryCode(u.ID, typed)
 	var wait time.Duration
-	if source := limits.Source(r.ip); recovery != nil {
-		wait = s.factorTries.TryRecovery(r.now, source)
+	var err error
+	if recovery != nil {
+		wait = s.factorTries.TryRecovery(r.now, limits.Source(r.ip))
 	} else {
-		wait = s.factorTries.Try(r.now, u.ID, source)
+		wait, err = s.tryAppCode(ctx, r, u)
+	}
+	if err != nil {
+		return verdict{}, fmt.Errorf("count code: %w", err)
 	}
 	if wait > 0 {
 		return verdict{"There were too many attempts. Try again in " + inWords(wait) + ".", http.StatusTooManyRequests, wait}, nil
 	}
 	var why string
-	var err error
 	if recovery != nil {
 		why, err = s.useRecoveryCode(ctx, r, u, recovery)
 	} else {
 		why, err = s.useCode(ctx, r, u, factors.Typed(typed))
 	}
-	if err != nil || why == "" {
+	if err != nil {
+		return verdict{}, err
+	}
+	if why == "" {
+		if recovery != nil {
+			s.notify(r, u, recoveryCodeUsedLetter)
+		}
+		return verdict{}, s.lockouts.Forget(ctx, wrongCodes(u.ID))
+	}
+	if err := s.wrongSecondFactor(ctx, r, u); err != nil {
 		return verdict{}, err
 	}
 	err = s.Store.Record(ctx, s.refusedSignIn(r, &people.Refusal{UserID: u.ID, Why: why}))

@@ -59,7 +59,6 @@ func (s *Server) secondKey(r *request) (answer, error) {
 		a, err := s.secondPage(r, verdict.status, in.User, again)
 		return retryLater(a, verdict.wait), err
 	}
-	s.signIns.Arrive(r.now, in.User.Email, limits.Source(r.ip))
 	in.AMR = with(in.AMR, possession(key), oauth.AMRMulti)
 	return s.finish(r, *in, next)
 }

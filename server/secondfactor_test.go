@@ -222,7 +222,7 @@ func TestACodeInParallelOnTwoProcessesSignsInOnce(t *testing.T) {
 	for what, code := range map[string]string{"app": a.code(), "recovery": a.codes[0]} {
 		var tabs []*tab
 		var forms []url.Values
-		for i := range 8 {
+		for i := range 4 { // as many as one person may try at once
 			b := []*town{w, two}[i%2].open()
 			tabs, forms = append(tabs, b), append(forms, b.password(t))
 		}
@@ -234,8 +234,8 @@ func TestACodeInParallelOnTwoProcessesSignsInOnce(t *testing.T) {
 		for range tabs {
 			got[<-status]++
 		}
-		if got[http.StatusSeeOther] != 1 || got[http.StatusForbidden] != 7 {
-			t.Errorf("%s: %v, want one let in and seven refused", what, got)
+		if got[http.StatusSeeOther] != 1 || got[http.StatusForbidden] != 3 {
+			t.Errorf("%s: %v, want one let in and three refused", what, got)
 		}
 	}
 }

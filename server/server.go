@@ -50,6 +50,8 @@ type Config struct {
 	// UnknownClusterKey is called when the token of a ServiceAccount is signed by a key that
 	// UseCluster did not bring; it returns at once. Nil: there is no cluster.
 	UnknownClusterKey func()
+	// Mail sends letters to people; nil: none are sent, and the pages say so.
+	Mail Mailer
 	// AuditRetention is how long audit events are kept; 0: for ever.
 	AuditRetention time.Duration
 	// Registry takes the server's metrics; nil: none are kept.
@@ -96,6 +98,7 @@ const sweepEvery = time.Minute
 func (s *Server) Run(ctx context.Context) error {
 	followed := make(chan error, 1)
 	go func() { followed <- s.cache.Run(ctx) }()
+	defer s.errands.wait()
 	var telling sync.WaitGroup
 	telling.Go(func() { s.tellSignOuts(ctx) })
 	defer telling.Wait()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -54,8 +55,8 @@ func (s *Server) showVerification(r *request) (answer, error) {
 	if typed == "" {
 		return s.codePage(session, 0, "", ""), nil
 	}
-	if wait := s.tryCode(r, session); wait != nil {
-		return wait, nil
+	if held, err := s.tryCode(r, session); err != nil || held != nil {
+		return held, err
 	}
 	asked, err := s.findDeviceRequest(r, session, typed)
 	if errors.Is(err, store.ErrNotFound) {
@@ -72,13 +73,21 @@ func (s *Server) showVerification(r *request) (answer, error) {
 }
 
 // tryCode counts a try for address, session and person; nil: go on.
-func (s *Server) tryCode(r *request, session *sessions.Session) answer {
-	wait := s.codeEntries.Try(r.now, "ip "+limits.Source(r.ip), session.ID, session.UserID)
+func (s *Server) tryCode(r *request, session *sessions.Session) (answer, error) {
+	keys := []string{"ip " + limits.Source(r.ip), session.ID, session.UserID}
+	wait := s.codeEntries.Try(r.now, keys...)
 	if wait == 0 {
-		return nil
+		var err error
+		wait, err = s.lockouts.Try(context.WithoutCancel(r.Context()), r.now, limits.UserCode(keys...)...)
+		if err != nil {
+			return nil, fmt.Errorf("count code: %w", err)
+		}
+	}
+	if wait == 0 {
+		return nil, nil
 	}
 	problem := "There were too many attempts. Try again in " + inWords(wait) + "."
-	return retryLater(s.codePage(session, http.StatusTooManyRequests, "", problem), wait)
+	return retryLater(s.codePage(session, http.StatusTooManyRequests, "", problem), wait), nil
 }
 
 // verify takes a code that was typed, or a decision.

@@ -38,6 +38,22 @@ type Provider struct {
 type LocalPolicy struct {
 	MinLength   int // characters
 	CheckCommon bool
+	// Registration is who may make an account; empty: RegistrationClosed.
+	Registration string
+	// ResetEnabled: people may have a link mailed to them that sets a new password.
+	ResetEnabled bool
+}
+
+// Who may make an account with an address and a password.
+const (
+	RegistrationClosed         = "Closed"         // nobody: administrators do
+	RegistrationInvitationOnly = "InvitationOnly" // who is invited
+	RegistrationOpen           = "Open"           // anybody who proves an address
+)
+
+// Registers reports whether somebody may make an account, invited or not.
+func (p *LocalPolicy) Registers(invited bool) bool {
+	return p.Registration == RegistrationOpen || invited && p.Registration == RegistrationInvitationOnly
 }
 
 // Installation reports whether it is of the whole installation.
@@ -104,8 +120,10 @@ func (p *Provider) only(next *Provider) *Provider {
 	kept := *p
 	if p.Local != nil && next.Local != nil {
 		kept.Local = &LocalPolicy{
-			MinLength:   max(p.Local.MinLength, next.Local.MinLength),
-			CheckCommon: p.Local.CheckCommon || next.Local.CheckCommon,
+			MinLength:    max(p.Local.MinLength, next.Local.MinLength),
+			CheckCommon:  p.Local.CheckCommon || next.Local.CheckCommon,
+			Registration: lessOpen(p.Local.Registration, next.Local.Registration),
+			ResetEnabled: p.Local.ResetEnabled && next.Local.ResetEnabled,
 		}
 	}
 	modes := []string{ProvisionJIT, ProvisionLinkOnly, ProvisionDeny}
@@ -124,4 +142,15 @@ func (p *Provider) only(next *Provider) *Provider {
 func (p *Provider) sameSettings(other *Provider) bool {
 	return p.Mapping.Equal(other.Mapping) && reflect.DeepEqual(p.OIDC, other.OIDC) && reflect.DeepEqual(p.OAuth2, other.OAuth2) &&
 		reflect.DeepEqual(p.GitHub, other.GitHub) && reflect.DeepEqual(p.SAML, other.SAML) && reflect.DeepEqual(p.LDAP, other.LDAP)
+}
+
+// lessOpen is the one of two by which fewer people make accounts.
+func lessOpen(a, b string) string {
+	switch {
+	case a == b:
+		return a
+	case a == RegistrationOpen && b == RegistrationInvitationOnly, a == RegistrationInvitationOnly && b == RegistrationOpen:
+		return RegistrationInvitationOnly
+	}
+	return RegistrationClosed
 }

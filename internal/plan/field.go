@@ -72,6 +72,8 @@ const (
 	FieldExpiresAt       = "expiresAt"
 	FieldMinLength       = "minLength"
 	FieldCheckCommon     = "checkCommon"
+	FieldRegistration    = "registration"
+	FieldResetEnabled    = "resetEnabled"
 	FieldSettings        = "settings"
 	FieldUpstreamMembers = "organizations"
 	FieldMapping         = "mapping"
@@ -107,4 +109,5 @@ var labels = map[string]string{
 	FieldGeneration: "its client secret is replaced now, generation",
 	FieldPKCE:       "PKCE", FieldFormat: "access tokens are", FieldIDTokenAlg: "ID tokens are signed with", FieldIntrospection: "introspects tokens of",
 	FieldAccess: "works in", FieldExpiresAt: "expires", FieldMinLength: "fewest characters of a password", FieldCheckCommon: "common passwords are",
+	FieldRegistration: "accounts are made by people themselves", FieldResetEnabled: "links that set a new password are",
 }

@@ -60,3 +60,10 @@ func (l *Limiter) use(now time.Time, key string, f func(*rate.Limiter)) {
 		return b
 	})
 }
+
+// forget fills the bucket of the key.
+func (l *Limiter) forget(now time.Time, key string) {
+	if l.rate != rate.Inf {
+		l.buckets.update(now, key, func(*rate.Limiter) *rate.Limiter { return rate.NewLimiter(l.rate, l.burst) })
+	}
+}

@@ -10,7 +10,8 @@ type SignIn struct {
 	off                   bool
 	mu                    sync.Mutex // looking and counting is one step
 	pair, source, account *throttle
-	friends               *table[bool] // sources that have signed in to an account
+	friends               *table[bool]      // sources that have signed in to an account
+	unlocked              *table[time.Time] // which unlocking of an account a source has seen
 }
 
 const friendFor = 30 * 24 * time.Hour
@@ -21,10 +22,11 @@ func NewSignIn(scale float64) *SignIn {
 		return &SignIn{off: true}
 	}
 	return &SignIn{
-		pair:    newThrottle(5, 15*time.Minute, scale),
-		source:  newThrottle(20, 15*time.Minute, scale),
-		account: newThrottle(50, 10*time.Second, scale),
-		friends: newTable[bool](friendFor),
+		pair:     newThrottle(5, 15*time.Minute, scale),
+		source:   newThrottle(20, 15*time.Minute, scale),
+		account:  newThrottle(50, 10*time.Second, scale),
+		friends:  newTable[bool](friendFor),
+		unlocked: newTable[time.Time](forgetAfter),
 	}
 }
 
@@ -85,4 +87,21 @@ func (s *SignIn) Arrive(now time.Time, account, source string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.friends.update(now, account+"\x00"+source, func(bool) bool { return true })
+}
+
+// Unlocked forgets what the source and others have counted against an account before it was
+// unlocked; the zero time: it was not.
+func (s *SignIn) Unlocked(now time.Time, account, source string, at time.Time) {
+	if s.off || at.IsZero() {
+		return
+	}
+	pair := account + "\x00" + source
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.unlocked.look(now, pair).Before(at) {
+		return
+	}
+	s.unlocked.update(now, pair, func(time.Time) time.Time { return at })
+	s.pair.forget(now, pair)
+	s.account.forget(now, account)
 }

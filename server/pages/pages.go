@@ -56,6 +56,8 @@ type LoginPage struct {
 	Next        string // where to go afterwards; a path of ours
 	Token       string
 	Problem     string // why it did not work; empty at first
+	Forgot      bool   // a link to set a new password can be mailed
+	Register    bool   // anybody may make an account
 	Passkey     KeyForm
 }
 

@@ -19,7 +19,7 @@ func drawn(s string) map[string]template.HTML {
 	v := Viewer{Name: s, Email: s, SignOut: s}
 	key := KeyForm{Options: s, Ceremony: s, Token: s}
 	return map[string]template.HTML{
-		"login":   Login(LoginPage{Provider: s, Application: s, Email: s, Next: s, Token: s, Problem: s}),
+		"login":   Login(LoginPage{Provider: s, Application: s, Email: s, Next: s, Token: s, Problem: s, Forgot: true, Register: true}),
 		"passkey": Login(LoginPage{Provider: s, Next: s, Token: s, Passkey: key}),
 		"consent": Consent(ConsentPage{
 			Viewer: v, Application: s, Organization: s, Owner: s, Target: s, Scopes: []string{s}, Identity: []string{s},
@@ -56,6 +56,14 @@ func drawn(s string) map[string]template.HTML {
 		"newfactor":     NewFactor(NewFactorPage{Viewer: v, URI: s, Secret: s, Name: s, Enrolment: s, Token: s, Problem: s}),
 		"recoverycodes": RecoveryCodes(RecoveryCodesPage{Viewer: v, Codes: []string{s}, First: true}),
 		"activity":      Activity(ActivityPage{Viewer: v, Events: []Happened{{At: start, What: s, IP: s, Bad: true}}}),
+		"forgot":        Forgot(ForgotPage{Token: s, Problem: s}),
+		"address":       Address(AddressPage{Viewer: v, Login: s, Mails: true, Token: s, Problem: s, Done: s}),
+		"addressproven": Address(AddressPage{Viewer: v, Login: s, Proven: true, Token: s}),
+		"noaddress":     Address(AddressPage{Viewer: v, Mails: true, Token: s}),
+		"confirm":       Confirm(ConfirmPage{Viewer: v, Address: s, Link: s, Token: s}),
+		"confirmchange": Confirm(ConfirmPage{Viewer: v, Address: s, Change: true, Link: s, Token: s}),
+		"register":      Register(RegisterPage{Token: s, Problem: s}),
+		"finish":        Finish(FinishPage{Email: s, Name: s, Least: 12, Link: s, Token: s, Problem: s}),
 		"reset":         Reset(ResetPage{Email: s, Least: 12, Link: s, Token: s, Problem: s}),
 	}
 }
@@ -131,11 +139,13 @@ func TestPasswordManagersAndPasteAreWelcome(t *testing.T) {
 	wantEach(t, Login(LoginPage{}), current, `type="email"`, `autocomplete="username"`)
 	wantEach(t, Password(PasswordPage{}), current, next, `autocomplete="username"`)
 	wantEach(t, Reset(ResetPage{}), next, `autocomplete="username"`)
+	wantEach(t, Finish(FinishPage{}), next, `autocomplete="username"`)
+	wantEach(t, Forgot(ForgotPage{}), `type="email"`, `autocomplete="username"`)
 }
 
 // ASVS 7.4.4
 func TestEverySignedInPageLetsOneSignOut(t *testing.T) {
-	for _, name := range []string{"consent", "organization", "endsession", "code", "device", "useless", "good", "signout", "account", "password", "sessions", "applications", "activity"} {
+	for _, name := range []string{"consent", "organization", "endsession", "code", "device", "useless", "good", "signout", "account", "password", "sessions", "applications", "activity", "address", "confirm"} {
 		if html := string(drawn("x")[name]); !strings.Contains(html, `logout/"`) {
 			t.Errorf("%s has no way to sign out", name)
 		}

@@ -183,7 +183,7 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, ev Event) error {
 }
 
 func (t *tx) endEverythingOf(userID string, at time.Time, reason string) error {
-	for _, query := range [...]string{deleteResetLinksOfUser, deleteSignInsOfUser, deleteSessionsOfUser} {
+	for _, query := range [...]string{deleteResetLinksOfUser, deleteMailLinksOfUser, deleteSignInsOfUser, deleteSessionsOfUser} {
 		if _, err := t.exec(query, userID); err != nil {
 			return err
 		}

@@ -81,8 +81,10 @@ func (db *DB) ChangePassword(ctx context.Context, s Session, hash string, endOth
 		if err := t.one(ErrNotFound, changePassword, s.UserID, hash, s.Proven, s.ID); err != nil {
 			return err
 		}
-		if _, err := t.exec(deleteResetLinksOfUser, s.UserID); err != nil {
-			return err
+		for _, query := range [...]string{deleteResetLinksOfUser, deleteMailLinksOfUser} {
+			if _, err := t.exec(query, s.UserID); err != nil {
+				return err
+			}
 		}
 		if err := t.changed(ev.Time, userChanged, []byte(s.UserID)); err != nil {
 			return err
