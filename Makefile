@@ -140,6 +140,7 @@ programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc,
 	@hack/need.sh chromium curl gcc $(CLIENTS) $(PROVIDERS)
 	@hack/need-npm.sh test/browser/npm >/dev/null
 	@hack/need-npm.sh test/interop/npm >/dev/null
+	@hack/need-npm.sh test/bench/peers/oidc-provider >/dev/null
 
 .PHONY: clean
 clean: ## Remove what was built in the tree; CACHE stays.

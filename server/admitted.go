@@ -59,13 +59,8 @@ func (s *Server) admitted(r *request, a *inquiry, proven bool) (answer, error) {
 
 // signsInAgain reports whether it is enough to sign in again in the same way.
 func signsInAgain(c decide.Counted, session *sessions.Session) bool {
-	switch c.Reason {
-	case decide.SignInTooOld, decide.SessionOver, decide.SessionUnused:
-		return true
-	case decide.SecondFactorMissing:
-		return session.User.SecondFactor
-	}
-	return false
+	old := c.Reason == decide.SignInTooOld || c.Reason == decide.SessionOver || c.Reason == decide.SessionUnused
+	return old || c.Reason == decide.SecondFactorMissing && session.User.SecondFactor
 }
 
 // silently is what an application learns that must not ask the person (OpenID Connect Core

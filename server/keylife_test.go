@@ -153,12 +153,19 @@ func TestAPasskeyCountsWhereAPasswordDoes(t *testing.T) {
 	wantTo(t, "sign-in", b.post(alonePath, form), "/")
 	code := w.ask(t, "org:read")
 	want(t, "an organization that does not count it", b.get("/oauth/device/?user_code="+code.String()), http.StatusForbidden, "Sign in another way")
-	late := w.open()
-	form = late.alone(t, k)
-	w.local = nil
-	w.publish(t)
-	if answer := late.post(alonePath, form); answer.Code == http.StatusSeeOther || late.cookies[sessionCookie] != nil {
-		t.Errorf("without a local way: %d", answer.Code)
+	local := *w.local
+	suspended := local
+	suspended.Suspended = true
+	for what, none := range map[string]*model.Provider{"without a local way": nil, "with a suspended one": &suspended} {
+		w.local = &local
+		w.publish(t)
+		late := w.open()
+		form = late.alone(t, k)
+		w.local = none
+		w.publish(t)
+		if answer := late.post(alonePath, form); answer.Code == http.StatusSeeOther || late.cookies[sessionCookie] != nil {
+			t.Errorf("%s: %d", what, answer.Code)
+		}
 	}
 	if page := w.open().get("/login/"); strings.Contains(page.Body.String(), "passkey") {
 		t.Error("it is offered where nobody could sign in by it")

@@ -38,7 +38,7 @@ const hashPatience = 10 * time.Second
 // none, and nobody does.
 func localProvider(s *model.Snapshot) *model.Provider {
 	for _, p := range s.Providers {
-		if p.Local != nil {
+		if p.Local != nil && !p.Suspended {
 			return p
 		}
 	}

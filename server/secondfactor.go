@@ -148,6 +148,9 @@ func (s *Server) pending(r *request, sealed string) (*sessions.SignIn, error) {
 // stillServed reports whether a provider is one that people sign in by, and was all the time
 // since then.
 func (r *request) stillServed(uid string, since time.Time) bool {
+	if p := r.Provider(uid); p != nil && p.Suspended {
+		return false
+	}
 	served := slices.ContainsFunc(r.Providers, func(p *model.Provider) bool { return p.UID == uid })
 	for o := range r.Organizations() {
 		served = served || o.Counts(uid)

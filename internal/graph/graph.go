@@ -78,6 +78,13 @@ func (p *place) node() Node {
 	for _, address := range sortedKeys(people) {
 		n.Children = append(n.Children, Node{Kind: "Person", Name: address, Children: p.rights(people[address], nil)})
 	}
+	groups := p.groups()
+	for _, name := range sortedKeys(groups) {
+		n.Children = append(n.Children, Node{Kind: "Group", Name: name, Children: p.rights(groups[name], nil)})
+	}
+	if roles := p.DefaultRoles(); len(roles) > 0 {
+		n.Children = append(n.Children, Node{Kind: "Members", Name: "without another Role", Children: p.rights(holdingsOf(roles), nil)})
+	}
 	applications := slices.SortedFunc(p.Applications(), func(a, b *model.Application) int { return strings.Compare(a.ClientID, b.ClientID) })
 	for _, a := range applications {
 		n.Children = append(n.Children, p.application(a))
@@ -86,15 +93,42 @@ func (p *place) node() Node {
 	return n
 }
 
+// groups are the holdings of groups, by the name of the group and of its provider.
+func (p *place) groups() map[string][]model.Holding {
+	groups := map[string][]model.Holding{}
+	for g, holdings := range p.Groups() {
+		from := g.ProviderUID
+		if provider := p.Provider(g.ProviderUID); provider != nil {
+			from = provider.Namespace + "/" + provider.Name
+		}
+		groups[g.Name+" of "+from] = holdings
+	}
+	return groups
+}
+
+func holdingsOf(roles []*model.Role) (holdings []model.Holding) {
+	for _, role := range roles {
+		holdings = append(holdings, model.Holding{Role: role})
+	}
+	return holdings
+}
+
 func (p *place) signIn() Node {
 	var names []string
 	for _, provider := range p.Providers {
-		names = append(names, provider.Namespace+"/"+provider.Name)
+		names = append(names, provider.Namespace+"/"+provider.Name+suspendedNote(provider))
 	}
 	if len(names) == 0 {
 		return Node{Kind: "sign-in", Name: "none", Note: "nobody can sign in here"}
 	}
 	return Node{Kind: "sign-in", Name: strings.Join(names, ", ")}
+}
+
+func suspendedNote(p *model.Provider) string {
+	if p.Suspended {
+		return " (suspended: nobody signs in by it)"
+	}
+	return ""
 }
 
 // role is a Role with its scopes, each with where it is from, and its holders.
@@ -108,6 +142,10 @@ func (p *place) role(d *compile.Derivation) Node {
 	for address, holdings := range p.People() {
 		holders["person "+address] = holdings
 	}
+	for name, holdings := range p.groups() {
+		holders["group "+name] = holdings
+	}
+	holders["members without another Role"] = holdingsOf(p.DefaultRoles())
 	for a := range p.Applications() {
 		holders["application "+a.ClientID] = a.Holdings
 	}

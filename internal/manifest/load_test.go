@@ -58,7 +58,7 @@ func TestProblemsSayWhereWhatAndHowToCure(t *testing.T) {
 		"duplicate key":     {organization + "  slug: other\n", `stdin:6: key "slug" is given twice; remove one`},
 		"unknown kind":      {header + "kind: Rolle\nmetadata: {name: a}\n", `stdin:2: Rolle a: kind: there is no such kind; there are ApiApplication, AuthProvider, Organization, Role`},
 		"other version":     {"apiVersion: auth.gatehouse.dev/v1\nkind: Role\nmetadata: {name: a}\n", `stdin:1: Role a: apiVersion: "auth.gatehouse.dev/v1": this version reads auth.gatehouse.dev/v1alpha1`},
-		"unknown field":     {organization + "  login:\n    authProvider: []\n", `stdin:7: Organization acme/acme: spec.login.authProvider: unknown field; there are authProviders`},
+		"unknown field":     {organization + "  login:\n    authProvider: []\n", `stdin:7: Organization acme/acme: spec.login.authProvider: unknown field; there are authProviders, breakGlass, enforceSSO, secondFactor, session, ssoMaxAge`},
 		"unknown metadata":  {strings.Replace(organization, "{name", "{lables: {}, name", 1), `stdin:3: Organization acme/acme: metadata.lables: unknown field`},
 		"no name":           {strings.Replace(organization, "name: acme, ", "", 1), `stdin:3: Organization: metadata.name: required value; files cannot use generateName`},
 		"no metadata":       {header + "kind: Role\nspec: {}\n", `stdin:1: Role: metadata: must be a map with a name`},

@@ -37,7 +37,9 @@ var (
 )
 
 const (
-	somebody = "probe@acme.com" // holds every scope, always
+	somebody = "probe@acme.com"                  // holds every scope, always
+	grouped  = "platform of system/sso"          // holds what the group holds
+	invited  = "somebody who was let in by name" // holds what members hold
 	issuer   = "https://auth.example"
 )
 
@@ -111,6 +113,10 @@ func named(p plan.Plan, o observation) bool {
 		switch s := c.Subject; s.Kind {
 		case plan.KindPerson:
 			return s.Name == o.person && c.Organization == o.organization
+		case plan.KindGroup:
+			return o.person == grouped && s.Name == grouped && c.Organization == o.organization
+		case "Role":
+			return o.person == invited && c.Organization == o.organization
 		case "ApiApplication":
 			return s.Namespace+"/"+s.Name == o.application || o.kind == "origin" && (c.Field == plan.FieldOrigins || c.Field == plan.FieldExpiresAt)
 		case "Organization":
@@ -166,6 +172,16 @@ func (rows) SessionUse(context.Context, string) (time.Time, time.Duration, error
 }
 func (rows) Revoked(context.Context, [12]byte) (bool, error) { return false, nil }
 func (rows) User(_ context.Context, id string) (store.User, error) {
+	switch id {
+	case grouped:
+		return store.User{ID: id, Identities: []store.Identity{{ProviderUID: "uid-sso", Subject: "1", Groups: []string{"platform"}, GroupsAt: year(2100)}}}, nil
+	case invited:
+		u := store.User{ID: id}
+		for _, o := range organizationNames {
+			u.Memberships = append(u.Memberships, model.Membership{OrganizationID: "uid-" + o + "-" + o, Source: model.MemberByInvitation})
+		}
+		return u, nil
+	}
 	return store.User{ID: id, Email: id, Login: id, EmailProvenBy: "operator"}, nil
 }
 
@@ -195,6 +211,9 @@ func (j judge) observe(t *rapid.T, s *model.Snapshot) map[observation]bool {
 					j.persons(t, w, place, a, o, seen)
 				}
 				o.organization = home.Slug
+				if a.Name == "probe" {
+					j.signIns(t, w, home, a, o, seen)
+				}
 				j.machine(t, w, home, a, o, seen)
 				j.codes(w, a, o, seen)
 				properties(home, a, o, seen)
@@ -206,9 +225,9 @@ func (j judge) observe(t *rapid.T, s *model.Snapshot) map[observation]bool {
 
 func (j judge) persons(t *rapid.T, w *decide.World, o *model.Organization, a *model.Application, like observation, seen map[observation]bool) {
 	like.kind = "person"
-	for _, who := range append([]string{somebody}, people...) {
+	for _, who := range append([]string{somebody, grouped, invited}, people...) {
 		standing, err := j.decider.Approval(t.Context(), w, like.at, decide.Approved{
-			OrganizationID: o.ID, ApplicationUID: a.UID, UserID: who, ProviderUID: "uid-local", AuthTime: year(2020), At: year(2020),
+			OrganizationID: o.ID, ApplicationUID: a.UID, UserID: who, ProviderUID: "uid-sso", AMR: []string{"mfa"}, AuthTime: like.at, At: year(2020),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -220,6 +239,27 @@ func (j judge) persons(t *rapid.T, w *decide.World, o *model.Organization, a *mo
 		for _, scope := range standing.Limit(oauth.NewScopeSet(scopeWords...)) {
 			like.what = scope
 			seen[like] = true
+		}
+	}
+}
+
+// signIns are the ways to sign in that count for who may do everything.
+func (j judge) signIns(t *rapid.T, w *decide.World, o *model.Organization, a *model.Application, like observation, seen map[observation]bool) {
+	like.kind, like.person = "sign-in", somebody
+	for _, provider := range []string{"uid-local", "uid-sso"} {
+		for _, amr := range []string{"pwd", "elsewhere:mfa", "mfa"} {
+			for _, ago := range []time.Duration{0, 10 * time.Minute, 2 * time.Hour, 200 * time.Hour} {
+				standing, err := j.decider.Approval(t.Context(), w, like.at, decide.Approved{
+					OrganizationID: o.ID, ApplicationUID: a.UID, UserID: somebody, ProviderUID: provider, AMR: []string{amr},
+					AuthTime: like.at.Add(-ago), SessionID: "ses", At: year(2020),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if like.what = fmt.Sprint(provider, " ", amr, " ", ago); standing.Active() {
+					seen[like] = true
+				}
+			}
 		}
 	}
 }
@@ -369,9 +409,26 @@ func drawOrganization(t *rapid.T, name string) *v1alpha1.OrganizationSpec {
 		AccessTokenTTL: v1alpha1.Duration(rapid.SampledFrom(lengths).Draw(t, "ceiling")), JWTAccessTokenTTL: "20m",
 		RefreshTokenAbsoluteTTL: v1alpha1.Duration(rapid.SampledFrom(lengths).Draw(t, "refresh ceiling")),
 	}
+	o.Login = drawLogin(t)
 	admit := &v1alpha1.NamespaceAdmission{From: rapid.SampledFrom([]string{"Same", "All"}).Draw(t, "from")}
 	o.AllowedNamespaces = &v1alpha1.AllowedNamespaces{ApiApplications: admit, Roles: admit}
 	return o
+}
+
+func drawLogin(t *rapid.T) *v1alpha1.Login {
+	l := &v1alpha1.Login{EnforceSSO: rapid.Bool().Draw(t, "enforce SSO"), SSOMaxAge: v1alpha1.Duration(rapid.SampledFrom([]string{"", "5m", "1h"}).Draw(t, "max age of SSO"))}
+	if rapid.Bool().Draw(t, "second factor") {
+		l.SecondFactor = &v1alpha1.SecondFactorRule{
+			Mode: rapid.SampledFrom([]string{"Optional", "Required"}).Draw(t, "mode"), GracePeriod: "1h", AcceptProviderAMR: rapid.Bool().Draw(t, "accept"),
+		}
+	}
+	if seldom(t, "session") {
+		l.Session = &v1alpha1.SessionLimits{AbsoluteLifetime: v1alpha1.Duration(rapid.SampledFrom([]string{"5m", "1h"}).Draw(t, "lifetime"))}
+	}
+	if rapid.Bool().Draw(t, "break glass") {
+		l.BreakGlass = []v1alpha1.BreakGlass{{User: somebody}}
+	}
+	return l
 }
 
 func drawApplication(t *rapid.T, name string) *v1alpha1.ApiApplicationSpec {
@@ -431,6 +488,10 @@ func drawRole(t *rapid.T, name string) *v1alpha1.RoleSpec {
 	for _, who := range words[string](t, people, 3, "subjects") {
 		r.Subjects = append(r.Subjects, v1alpha1.Subject{Kind: "User", Name: who, NotAfter: v1alpha1.Timestamp(rapid.SampledFrom(bounds).Draw(t, "not after"))})
 	}
+	r.Default = seldom(t, "default")
+	if seldom(t, "group") {
+		r.Subjects = append(r.Subjects, v1alpha1.Subject{Kind: "Group", Name: "platform", Provider: &v1alpha1.ObjectReference{Namespace: "system", Name: "sso"}})
+	}
 	if rapid.Bool().Draw(t, "machine") {
 		r.Subjects = append(r.Subjects, v1alpha1.Subject{
 			Kind: "ApiApplication", Namespace: "acme", Name: "ci", NotAfter: v1alpha1.Timestamp(rapid.SampledFrom(bounds).Draw(t, "not after")),
@@ -445,6 +506,10 @@ func (s *small) input() compile.Input {
 	in := compile.Input{SystemNamespace: "system", AnySlug: true, Issuer: issuer, DigestKey: model.NewSensitive("key")}
 	in.Providers = []*v1alpha1.AuthProvider{{ObjectMeta: meta("system", "local"), Spec: v1alpha1.AuthProviderSpec{Type: "Local"}}}
 	in.Providers[0].UID = "uid-local"
+	in.Providers = append(in.Providers, &v1alpha1.AuthProvider{ObjectMeta: meta("system", "sso"), Spec: v1alpha1.AuthProviderSpec{
+		Type: "OIDC", OIDC: &v1alpha1.OIDCProvider{Issuer: "https://sso.example", ClientID: "gatehouse"},
+	}})
+	in.Providers[1].UID = "uid-sso"
 	for name, spec := range s.organizations {
 		in.Namespaces = append(in.Namespaces, compile.Namespace{Name: name})
 		if spec == nil {

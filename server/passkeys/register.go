@@ -57,13 +57,10 @@ func (s *Site) Register(challenge []byte, answer string) (Credential, error) {
 // checkFormat: who asks for no attestation gets none, or the key's own signature (section
 // 5.1.3). Whatever else comes is not looked at, so that nobody reaches the code that reads it.
 func checkFormat(o protocol.AttestationObject) error {
-	switch protocol.AttestationFormat(o.Format) {
-	case protocol.AttestationFormatNone:
+	_, certified := o.AttStatement["x5c"]
+	switch format := protocol.AttestationFormat(o.Format); {
+	case format == protocol.AttestationFormatNone, format == protocol.AttestationFormatPacked && !certified:
 		return nil
-	case protocol.AttestationFormatPacked:
-		if _, certified := o.AttStatement["x5c"]; !certified {
-			return nil
-		}
 	}
 	return refuse("the key sends an attestation that nobody asked for")
 }

@@ -136,7 +136,9 @@ func (a *accounts) owner(ctx context.Context, of *model.Provider, p Person) (sto
 	case err != nil:
 		return store.User{}, err
 	case u.EmailProvenBy == "":
-		if err := a.store.DropClaim(ctx, p.Email, event(of, p, u.ID, "user.claim-dropped")); err != nil {
+		ev := event(of, p, u.ID, "user.claim-dropped")
+		ev.Actor = "provider" // whoever waited there did nothing, and who comes is nobody yet
+		if err := a.store.DropClaim(ctx, p.Email, ev); err != nil {
 			return store.User{}, fmt.Errorf("drop an unproven address: %w", err)
 		}
 		return store.User{}, store.ErrNotFound

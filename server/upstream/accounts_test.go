@@ -190,6 +190,9 @@ func TestAnUnprovenClaimIsDroppedAndNotJoined(t *testing.T) {
 	if err != nil || u.Login != "" || u.PasswordHash != "" {
 		t.Errorf("the claim is still there: %+v, %v", u, err)
 	}
+	if events, err := d.db.EventsOf(t.Context(), squatter.ID, 1); err != nil || events[0].Action != "user.claim-dropped" || events[0].Actor == squatter.ID {
+		t.Errorf("%+v, %v", events, err)
+	}
 	if _, err := d.db.UserByEmail(t.Context(), "ann@acme.example"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("%v", err)
 	}

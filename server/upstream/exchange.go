@@ -86,7 +86,7 @@ func (e tokenEndpoint) ask(ctx context.Context, form url.Values, method string) 
 		return tokens{}, refused(fmt.Sprintf("the token endpoint answers %d, and no JSON object", reply.Status))
 	}
 	// Some say 200 and an error.
-	if said, there := answer["error"]; there {
+	if said := answer["error"]; said != nil && said != "" {
 		word, _ := said.(string)
 		return tokens{}, answered(word)
 	}

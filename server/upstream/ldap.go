@@ -52,8 +52,9 @@ type directory struct {
 // lookup is a directory with a service account, which can ask about who is not there.
 type lookup struct{ *directory }
 
-// afterRule finds a place where a placeholder is compared by a rule of its own.
-var afterRule = regexp.MustCompile(`:=[^()]*\{username\}`)
+// compared finds a name that is compared in another way than as a whole value: there a star
+// is a character, and does not stand for anybody.
+var compared = regexp.MustCompile(`[:~<>]=[^()]*\{username\}|\*[^()]*\{username\}|\{username\}[^()]*\*`)
 
 func newLDAP(p *model.Provider, env Env) (Backend, error) {
 	d := &directory{accounts: newAccounts(p, env), set: *p.LDAP, client: env.Outbound(p.LDAP.CABundle), slots: make(chan struct{}, ldapAtOnce)}
@@ -106,7 +107,7 @@ func (d *directory) settleFilters() error {
 		if filter == "" {
 			continue
 		}
-		if _, err := ldap.CompileFilter(filled(filter, "ann", "uid=ann")); err != nil {
+		if _, err := ldap.CompileFilter("(&" + filled(filter, "ann", "uid=ann") + ")"); err != nil || !strings.HasPrefix(filter, "(") {
 			return fmt.Errorf("ldap.%s.filter is no filter (RFC 4515); correct it", field)
 		}
 	}
@@ -115,9 +116,6 @@ func (d *directory) settleFilters() error {
 	}
 	if !strings.Contains(user, "{username}") {
 		return errors.New("ldap.userSearch.filter has no {username}: it would find the same entry for everybody; add it")
-	}
-	if _, err := ldap.CompileFilter("(&" + anybody(user) + "(uid=ann))"); err != nil || afterRule.MatchString(user) {
-		return errors.New("ldap.userSearch.filter compares {username} with a rule or with a part of a value; write (attribute={username})")
 	}
 	return nil
 }
@@ -224,10 +222,10 @@ func (d *directory) entry(c *conversation, a Attempt) (*ldap.Entry, error) {
 	if err := d.serve(c); err != nil {
 		return nil, err
 	}
-	e, err := only(c.search(ldap.SearchRequest{
+	e, err := c.one(ldap.SearchRequest{
 		BaseDN: d.set.UserSearch.BaseDN, Scope: ldap.ScopeWholeSubtree,
 		Filter: filled(d.set.UserSearch.Filter, a.Username, ""), Attributes: d.wanted(),
-	}, 1))
+	})
 	if errors.Is(err, errNobody) || errors.Is(err, errMany) {
 		// As long as for somebody it takes only where both are as quick; see refusalTime.
 		if bindErr := c.bind("cn="+rand.Text()+","+d.set.UserSearch.BaseDN, rand.Text()); bindErr != nil && !errors.Is(bindErr, errWrong) {
@@ -253,7 +251,7 @@ func (d *directory) bound(c *conversation, a Attempt) (*ldap.Entry, error) {
 	if err := c.proven(dn, a.Password); err != nil {
 		return nil, err
 	}
-	return only(c.search(ldap.SearchRequest{BaseDN: dn, Scope: ldap.ScopeBaseObject, Filter: filter, Attributes: d.wanted()}, 1))
+	return c.one(ldap.SearchRequest{BaseDN: dn, Scope: ldap.ScopeBaseObject, Filter: filter, Attributes: d.wanted()})
 }
 
 // proven binds as somebody, and not as nobody.
@@ -271,18 +269,6 @@ func (d *directory) serve(c *conversation) error {
 		return errors.New("the directory refuses ldap.bindDN with the password of ldap.bindPasswordRef")
 	}
 	return err
-}
-
-func only(entries []*ldap.Entry, err error) (*ldap.Entry, error) {
-	switch {
-	case err != nil:
-		return nil, err
-	case len(entries) == 0:
-		return nil, errNobody
-	case entries[0].DN == "": // to be it would be to be nobody (RFC 4513 section 5.1.1)
-		return nil, errNobody
-	}
-	return entries[0], nil
 }
 
 // wanted are all attributes for the mapping, and those for us that are only told by name.
@@ -354,10 +340,10 @@ func (l lookup) Recheck(ctx context.Context, now time.Time, subject string, kept
 	if err := l.serve(c); err != nil {
 		return Proof{}, unavailable(err)
 	}
-	e, err := only(c.search(ldap.SearchRequest{
+	e, err := c.one(ldap.SearchRequest{
 		BaseDN: l.set.UserSearch.BaseDN, Scope: ldap.ScopeWholeSubtree,
-		Filter: "(&" + anybody(l.set.UserSearch.Filter) + filter + ")", Attributes: l.wanted(),
-	}, 1))
+		Filter: "(&" + l.anybody(before.Username) + filter + ")", Attributes: l.wanted(),
+	})
 	switch {
 	case errors.Is(err, errNobody):
 		if err := l.there(c); err != nil { // all are gone, or nothing is shown to us any more
@@ -373,12 +359,26 @@ func (l lookup) Recheck(ctx context.Context, now time.Time, subject string, kept
 	if err != nil {
 		return Proof{}, unavailable(err)
 	}
+	if claims["subject"] != subject {
+		return Proof{}, unavailable(errors.New("the directory answers with another entry than was asked for"))
+	}
 	return Proof{Claims: claims, Renewal: kept}, nil
+}
+
+// anybody is the user filter for whoever it may be for: who is called otherwise by now is
+// still there. Where it compares in a way that nothing stands for anybody, it is for the name
+// that was typed.
+func (d *directory) anybody(username string) string {
+	all := strings.ReplaceAll(d.set.UserSearch.Filter, "{username}", "*")
+	if _, err := ldap.CompileFilter(all); err != nil || compared.MatchString(d.set.UserSearch.Filter) {
+		return filled(d.set.UserSearch.Filter, username, "")
+	}
+	return all
 }
 
 // there reports whether the service account sees where people are.
 func (d *directory) there(c *conversation) error {
-	_, err := only(c.search(ldap.SearchRequest{BaseDN: d.set.UserSearch.BaseDN, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)", Attributes: []string{"1.1"}}, 1))
+	_, err := c.one(ldap.SearchRequest{BaseDN: d.set.UserSearch.BaseDN, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)", Attributes: []string{"1.1"}})
 	if errors.Is(err, errNobody) {
 		return errors.New("the directory shows nothing at ldap.userSearch.baseDN")
 	}

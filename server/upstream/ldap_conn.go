@@ -36,14 +36,13 @@ type conversation struct {
 	hush func() bool
 }
 
-// open connects. Nothing but the wish for TLS is sent before the server has proven its name.
+// open connects, until the context ends. Nothing but the wish for TLS is sent before the server has proven its name.
 func (d *directory) open(ctx context.Context) (*conversation, error) {
 	raw, err := d.client.Dial(ctx, d.address)
 	if err != nil {
 		return nil, err
 	}
-	_ = raw.SetDeadline(time.Now().Add(ldapTime)) // never fails for TCP
-	hush := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	hush := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) }) // whatever is under way ends
 	encrypted, err := d.encrypt(ctx, raw)
 	if err != nil {
 		hush()
@@ -103,7 +102,7 @@ func (c *conversation) bind(dn, password string) (err error) {
 	if dn == "" || password == "" { // RFC 4513 section 5.1: a server may say yes to both, and mean nobody
 		return errWrong
 	}
-	err = c.Conn.Bind(dn, password)
+	err = c.Bind(dn, password)
 	if ldap.IsErrorAnyOf(err, ldap.LDAPResultInvalidCredentials, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultUnwillingToPerform,
 		ldap.LDAPResultConstraintViolation, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax) {
 		return errWrong
@@ -126,23 +125,24 @@ func (c *conversation) somebody() (err error) {
 	return said(err)
 }
 
-// search returns at most so many entries; more are errMany. References to other servers are
-// not followed.
-func (c *conversation) search(r ldap.SearchRequest, most int) (entries []*ldap.Entry, err error) {
+// one returns the only entry that is meant; none is errNobody, more are errMany. References
+// to other servers are not followed.
+func (c *conversation) one(r ldap.SearchRequest) (e *ldap.Entry, err error) {
 	defer survive(&err)
 	r.DerefAliases, r.TimeLimit = ldap.NeverDerefAliases, ldapSearchTime
-	r.SizeLimit, r.EnforceSizeLimit = most+1, true
+	r.SizeLimit, r.EnforceSizeLimit = 2, true // one more, to know of it
 	found, err := c.Search(&r)
-	if ldap.IsErrorAnyOf(err, ldap.LDAPResultSizeLimitExceeded) || errors.Is(err, ldap.ErrSizeLimitExceeded) {
+	switch {
+	case ldap.IsErrorAnyOf(err, ldap.LDAPResultSizeLimitExceeded), errors.Is(err, ldap.ErrSizeLimitExceeded), err == nil && len(found.Entries) > 1:
 		return nil, errMany
-	}
-	if err != nil {
+	case err != nil:
 		return nil, said(err)
+	case len(found.Entries) == 0:
+		return nil, errNobody
+	case found.Entries[0].DN == "": // to be it would be to be nobody (RFC 4513 section 5.1.1)
+		return nil, errNobody
 	}
-	if len(found.Entries) > most {
-		return nil, errMany
-	}
-	return found.Entries, nil
+	return found.Entries[0], nil
 }
 
 // page returns the next entries of a search, and where it goes on; nil: nowhere.

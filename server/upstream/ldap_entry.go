@@ -40,9 +40,6 @@ func filled(filter, username, dn string) string {
 	return strings.NewReplacer("{username}", ldap.EscapeFilter(username), "{dn}", ldap.EscapeFilter(dn)).Replace(filter)
 }
 
-// anybody is a user filter for whoever it may be for.
-func anybody(filter string) string { return strings.ReplaceAll(filter, "{username}", "*") }
-
 // named is a template of a DN for somebody, of whom nothing is more than a value in it (RFC
 // 4514 section 2.4).
 func named(template, username string) string {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 )
@@ -52,7 +53,7 @@ func (w *wire) message() ([]byte, error) {
 	}
 	if head[1] > 0x80 && head[1] <= 0x84 {
 		head = head[:2+head[1]&0x7f]
-		if _, err := io.ReadFull(w.Conn, head[2:]); err != nil {
+		if err := w.rest(head[2:]); err != nil {
 			return nil, err
 		}
 	}
@@ -63,10 +64,21 @@ func (w *wire) message() ([]byte, error) {
 	w.bytes -= size
 	message := append(head, make([]byte, size)...)
 	content := message[len(head):]
-	if _, err := io.ReadFull(w.Conn, content); err != nil {
+	if err := w.rest(content); err != nil {
 		return nil, err
 	}
-	return message, w.judge(content, 1)
+	if err := w.judge(content, 1); err != nil {
+		return nil, err
+	}
+	return message, nil
+}
+
+// rest reads what has to come yet of a message that has begun.
+func (w *wire) rest(p []byte) error {
+	if _, err := io.ReadFull(w.Conn, p); err != nil && len(p) > 0 {
+		return fmt.Errorf("half of a message: %w", errors.Join(err, io.ErrUnexpectedEOF))
+	}
+	return nil
 }
 
 // judge counts the elements of what is well-formed.

@@ -260,3 +260,27 @@ func TestWithoutATypeThereIsNoBackend(t *testing.T) {
 		t.Errorf("%v", b)
 	}
 }
+
+// One client at one server may be two providers here: a sign-in that began at one is none
+// at the other (ASVS 10.2.2).
+func TestASignInThatBeganAtAnotherProviderIsRefused(t *testing.T) {
+	idp := upstreamtest.NewIdP(t)
+	for name, kind := range map[string]func(uid string) *model.Provider{
+		"OIDC": idp.OIDC, "OAuth2": idp.OAuth2, "GitHub": func(uid string) *model.Provider { return idp.GitHub(uid) },
+	} {
+		a, b := backendOf(t, kind("a")), backendOf(t, kind("b"))
+		step, err := a.Authenticate(t.Context(), upstream.Attempt{Now: upstreamtest.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := upstream.Answer{Now: upstreamtest.Now, State: step.State, Form: idp.SignIn(t, step)}
+		before := idp.Asked("/token") + idp.Asked("/login/oauth/access_token")
+		_, err = b.Validate(t.Context(), answer)
+		if after := idp.Asked("/token") + idp.Asked("/login/oauth/access_token"); !errors.Is(err, upstream.ErrRefused) || !strings.Contains(err.Error(), "another provider") || after != before {
+			t.Errorf("%s: %v; the code was sent %d times", name, err, after-before)
+		}
+		if _, err := a.Validate(t.Context(), answer); err != nil {
+			t.Errorf("%s: where it began: %v", name, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -26,7 +27,7 @@ const (
 // answer is in them, and none tells what an inner address is.
 type Probe struct {
 	Reachable bool
-	Reason    string // one of the Reasons
+	Reason    string // of the condition Reachable: one of those below
 	Message   string // empty if it is reachable
 	Issuer    string
 	Until     time.Time // when the last certificate ends that answers are proven by; zero: none
@@ -34,11 +35,9 @@ type Probe struct {
 
 // Why a provider is reachable or not.
 const (
-	ReasonReachable      = "Reachable"
-	ReasonUnreachable    = "Unreachable"    // nobody answers
-	ReasonAddressRefused = "AddressRefused" // it is none that is asked
-	ReasonUntrusted      = "Untrusted"      // its certificate is nobody's
-	ReasonInvalidAnswer  = "InvalidAnswer"  // what it says cannot be used
+	ReasonReachable     = "Reachable"
+	ReasonUnreachable   = "Unreachable"   // nobody answers, or none that may be asked
+	ReasonInvalidAnswer = "InvalidAnswer" // what it says cannot be used
 )
 
 // Probe returns what the last look at a provider gave; false: there was none yet.
@@ -168,13 +167,15 @@ func reason(err error) (word, message string) {
 	case err == nil:
 		return ReasonReachable, ""
 	case errors.Is(err, outbound.ErrRefused):
-		return ReasonAddressRefused, "its " + outbound.ErrRefused.Error()
+		return ReasonUnreachable, "its " + outbound.ErrRefused.Error()
 	case errors.As(err, &certificate):
-		return ReasonUntrusted, "its certificate is not of its name, not valid now, or of nobody who is trusted; set caBundle if it has an authority of its own"
+		return ReasonUnreachable, "its certificate is not of its name, not valid now, or of nobody who is trusted; set caBundle if it has an authority of its own"
 	case errors.As(err, &name):
 		return ReasonUnreachable, "its name has no address"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return ReasonUnreachable, "it does not answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return ReasonUnreachable, "it ends the connection before it answers"
 	case errors.As(err, &network):
 		return ReasonUnreachable, "it takes no connection"
 	case errors.Is(err, outbound.ErrTooLarge):

@@ -191,7 +191,7 @@ func TestAProbeShowsNothingOfInnerAddresses(t *testing.T) {
 	nowhere.OIDC.Issuer = "https://no-such-name.invalid"
 	configured(t, b, idp.OIDC("inner"), nowhere)
 	p := awaits(t, b, "inner", func(upstream.Probe) bool { return true })
-	if p.Reason != upstream.ReasonAddressRefused || strings.Contains(p.Message, "127.") || !strings.Contains(p.Message, "--allow-upstream-cidr") {
+	if p.Reason != upstream.ReasonUnreachable || strings.Contains(p.Message, "127.") || !strings.Contains(p.Message, "--allow-upstream-cidr") {
 		t.Errorf("%+v", p)
 	}
 	if p := awaits(t, b, "nowhere", func(upstream.Probe) bool { return true }); p.Reason != upstream.ReasonUnreachable {
@@ -199,7 +199,7 @@ func TestAProbeShowsNothingOfInnerAddresses(t *testing.T) {
 	}
 	b = running(t, upstreamtest.Loopback)
 	configured(t, b, untrusted)
-	if p := awaits(t, b, "untrusted", func(upstream.Probe) bool { return true }); p.Reason != upstream.ReasonUntrusted {
+	if p := awaits(t, b, "untrusted", func(upstream.Probe) bool { return true }); p.Reason != upstream.ReasonUnreachable || !strings.Contains(p.Message, "caBundle") {
 		t.Errorf("%+v", p)
 	}
 }

@@ -1,5 +1,3 @@
-// Package upstream has people sign in at providers that others wrote, each as its
-// distribution ships it.
 package upstream
 
 import (
