@@ -105,7 +105,9 @@ func (i *IdP) MetadataURL() string { return i.URL + "/metadata" }
 func (i *IdP) EntityID() string { return i.URL + "/metadata" }
 
 // PortalURL begins a sign-in that the service did not ask for.
-func (i *IdP) PortalURL(entityID string) string { return i.URL + "/start?sp=" + url.QueryEscape(entityID) }
+func (i *IdP) PortalURL(entityID string) string {
+	return i.URL + "/start?sp=" + url.QueryEscape(entityID)
+}
 
 // Trust makes a service known to it, by its metadata.
 func (i *IdP) Trust(t testing.TB, metadata []byte) {
