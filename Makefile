@@ -33,7 +33,7 @@ export GATEHOUSE_ENVTEST_ASSETS ?= $(KUBERNETES)
 CLIENTS := python3-authlib python3-requests libapache2-mod-auth-openidc oidc-agent-cli
 
 # Debian's packages of providers that Gatehouse signs people in by in test/upstream.
-PROVIDERS := python3-pysaml2 xmlsec1
+PROVIDERS := python3-pysaml2 xmlsec1 slapd
 
 # Where `make run` listens and keeps its state.
 LISTEN     ?= localhost:8080
@@ -140,6 +140,7 @@ programs: ## Install what the tests need of Debian and npm: chromium, curl, gcc,
 	@hack/need.sh chromium curl gcc $(CLIENTS) $(PROVIDERS)
 	@hack/need-npm.sh test/browser/npm >/dev/null
 	@hack/need-npm.sh test/interop/npm >/dev/null
+	@hack/need-npm.sh test/bench/peers/oidc-provider >/dev/null
 
 .PHONY: clean
 clean: ## Remove what was built in the tree; CACHE stays.

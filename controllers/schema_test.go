@@ -58,6 +58,8 @@ var rulesTripped = []struct {
 
 	{kindRole, "", "a.b", `{organizationRef: {name: acme}}`, ""},
 	{kindRole, "spec.organizationRef", "", `{organizationRef: {name: acme}}`, `{organizationRef: {name: acme, namespace: other}}`},
+	{kindRole, "spec.subjects.provider", "", `{organizationRef: {name: acme}, subjects: [{kind: Group, name: platform}]}`, ""},
+	{kindRole, "spec.subjects.provider", "", `{organizationRef: {name: acme}, subjects: [{kind: User, name: ann@acme.com, provider: {name: okta}}]}`, ""},
 	{kindRole, "spec.subjects.namespace", "", `{organizationRef: {name: acme}, subjects: [{kind: User, name: ann@acme.example, namespace: acme}]}`, ""},
 
 	{kindProvider, "", "a.b", `{type: Local}`, ""},

@@ -42,6 +42,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
+	"github.com/gatehouse-dev/gatehouse/internal/compile"
 	"github.com/gatehouse-dev/gatehouse/internal/jwk"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
@@ -84,6 +85,9 @@ type Options struct {
 	// ServiceAccountKeys takes the issuer of ServiceAccounts' tokens with its keys, whenever
 	// they were read; nil: nobody needs them.
 	ServiceAccountKeys func(issuer string, keys []jwk.Key)
+	// Probe is what was seen of the provider elsewhere that an AuthProvider with this UID
+	// declares. It returns at once. Nil: nobody asks any.
+	Probe func(uid string) compile.Probe
 	// Log gets what operators should see; libraries below write to it too, one level lower.
 	Log logr.Logger
 	// Clock is the time; nil is the real one.
@@ -101,6 +105,15 @@ type Cluster struct {
 	neighbours *neighbours
 	namespaces atomic.Pointer[namespaces] // of the manager that runs; nil: none, or the whole cluster
 	keysAsked  chan struct{}              // newer keys of ServiceAccounts' tokens
+	probed     chan struct{}              // something else was seen of a provider
+}
+
+// Probed says that Probe returns something else than before. It returns at once.
+func (c *Cluster) Probed() {
+	select {
+	case c.probed <- struct{}{}:
+	default: // it is known already
+	}
 }
 
 // Adopt takes the IDs, by UID, of the objects that go on as one before them, and has
@@ -123,6 +136,7 @@ func New(o Options) *Cluster {
 	return &Cluster{
 		Options: o, progress: progress{phase: "the Kubernetes API server has not answered yet"}, metrics: metrics,
 		neighbours: &neighbours{log: o.Log.WithName("installations"), metrics: metrics}, keysAsked: make(chan struct{}, 1),
+		probed: make(chan struct{}, 1),
 	}
 }
 
@@ -190,6 +204,7 @@ func (c *Cluster) follow(ctx context.Context) error {
 	lead := func(ctx context.Context) {
 		var writers sync.WaitGroup
 		writers.Go(func() { status.lead(ctx) })
+		writers.Go(func() { status.followProbes(ctx, c.probed) })
 		writers.Go(func() { secrets.lead(ctx) })
 		if c.Keyring != nil {
 			writers.Go(func() { c.Keyring.lead(ctx, mgr.GetEventRecorder("gatehouse"), c.Clock, c.Log.WithName("keyring")) })

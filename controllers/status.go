@@ -41,6 +41,7 @@ type statusWriter struct {
 	client       client.Client
 	world        *world
 	installation string
+	probe        func(uid string) compile.Probe
 	herald       *herald
 	clock        clock.WithTicker
 	log          logr.Logger
@@ -70,7 +71,7 @@ type written struct {
 
 func newStatusWriter(c client.Client, w *world, recorder events.EventRecorder, o Options) *statusWriter {
 	return &statusWriter{
-		client: c, world: w, installation: o.Installation, herald: newHerald(recorder, o.Clock),
+		client: c, world: w, installation: o.Installation, probe: o.Probe, herald: newHerald(recorder, o.Clock),
 		clock: o.Clock, log: o.Log.WithName("status"),
 		work:     worklist{clock: o.Clock, workers: statusWorkers, soonest: 100 * time.Millisecond, latest: 30 * time.Second},
 		verdicts: map[model.ObjectID]verdict{},
@@ -128,6 +129,22 @@ func (s *statusWriter) wake(id model.ObjectID) (judged bool) {
 	return judged
 }
 
+// followProbes looks at every AuthProvider again whenever something else was seen of one.
+func (s *statusWriter) followProbes(ctx context.Context, probed <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-probed:
+		}
+		for _, id := range s.everything() {
+			if id.Kind == kindProvider {
+				s.work.add(id)
+			}
+		}
+	}
+}
+
 // lead writes until ctx ends.
 func (s *statusWriter) lead(ctx context.Context) {
 	s.forget()
@@ -169,7 +186,7 @@ func (s *statusWriter) write(ctx context.Context, id model.ObjectID) (time.Durat
 		return 0, nil
 	}
 	now := s.clock.Now()
-	want, base := v.status(now, s.installation), stored.objectStatus
+	want, base := s.status(v, now), stored.objectStatus
 	if last.status.value != nil {
 		base = last.status // the cache may not have our own write yet
 	}
@@ -305,24 +322,28 @@ type objectStatus struct {
 }
 
 // status is what the object should say of itself, without the times of its conditions.
-func (v verdict) status(now time.Time, installation string) objectStatus {
+func (s *statusWriter) status(v verdict, now time.Time) objectStatus {
 	switch v.report.Object.Kind {
 	case kindOrganization:
-		s := v.report.OrganizationStatus(v.programmed, now)
-		s.Installation = installation
-		return objectStatus{&s, s.Conditions}
+		all := v.report.OrganizationStatus(v.programmed, now)
+		all.Installation = s.installation
+		return objectStatus{&all, all.Conditions}
 	case kindApplication:
-		s := v.report.ApplicationStatus(v.programmed, now)
-		s.Installation = installation
-		return objectStatus{&s, s.Conditions}
+		all := v.report.ApplicationStatus(v.programmed, now)
+		all.Installation = s.installation
+		return objectStatus{&all, all.Conditions}
 	case kindRole:
-		s := v.report.RoleStatus(v.programmed, now)
-		s.Installation = installation
-		return objectStatus{&s, s.Conditions}
+		all := v.report.RoleStatus(v.programmed, now)
+		all.Installation = s.installation
+		return objectStatus{&all, all.Conditions}
 	default:
-		s := v.report.ProviderStatus(v.programmed, compile.Probe{}, now)
-		s.Installation = installation
-		return objectStatus{&s, s.Conditions}
+		var seen compile.Probe
+		if s.probe != nil {
+			seen = s.probe(v.report.Object.UID)
+		}
+		all := v.report.ProviderStatus(v.programmed, seen, now)
+		all.Installation = s.installation
+		return objectStatus{&all, all.Conditions}
 	}
 }
 

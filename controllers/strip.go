@@ -40,12 +40,28 @@ func stripDeclared(o any) (any, error) {
 	} else {
 		m.SetAnnotations(nil)
 	}
+	if p, isProvider := o.(*v1alpha1.AuthProvider); isProvider {
+		stripExamples(p.Spec.Mapping)
+	}
 	// The labels of a Namespace are a cluster administrator's, and a selector may ask for the
 	// absence of one.
 	if _, isNamespace := o.(*metav1.PartialObjectMetadata); !isNamespace && size(m.GetLabels()) > metadataBytes {
 		m.SetLabels(nil)
 	}
 	return o, nil
+}
+
+// stripExamples keeps of claims that are too large only so much that they are seen to be: the
+// schema cannot bound what may hold anything.
+func stripExamples(m *v1alpha1.ProviderMapping) {
+	if m == nil {
+		return
+	}
+	for i := range m.Examples {
+		if claims := &m.Examples[i].Claims; len(claims.Raw) > v1alpha1.ExampleBytes+1 {
+			claims.Raw = slices.Clone(claims.Raw[:v1alpha1.ExampleBytes+1])
+		}
+	}
 }
 
 // stripSecret drops what nobody reads; an annotation may even repeat the Secret's data. What

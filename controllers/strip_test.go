@@ -109,3 +109,21 @@ func TestWhatOthersAddToAnOutputSecretIsKept(t *testing.T) {
 		t.Errorf("%+v", s.ObjectMeta)
 	}
 }
+
+// The schema cannot bound what an example of a mapping holds: no more is kept than is read.
+func TestOfLargeExamplesOnlyTheirSizeIsKept(t *testing.T) {
+	large, small := []byte(`{"a":"`+strings.Repeat("x", 1<<20)+`"}`), []byte(`{"a":"b"}`)
+	p := &v1alpha1.AuthProvider{}
+	p.Spec.Mapping = &v1alpha1.ProviderMapping{Examples: []v1alpha1.MappingExample{{}, {}}}
+	p.Spec.Mapping.Examples[0].Claims.Raw, p.Spec.Mapping.Examples[1].Claims.Raw = large, small
+	if _, err := stripDeclared(p); err != nil {
+		t.Fatal(err)
+	}
+	kept := p.Spec.Mapping.Examples
+	if n := len(kept[0].Claims.Raw); n != v1alpha1.ExampleBytes+1 || cap(kept[0].Claims.Raw) > 2*n || string(kept[1].Claims.Raw) != string(small) {
+		t.Errorf("%d bytes are kept of %d", n, len(large))
+	}
+	if _, err := stripDeclared(&v1alpha1.AuthProvider{}); err != nil {
+		t.Error(err)
+	}
+}

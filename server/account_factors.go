@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,13 +48,19 @@ func (s *Server) factorsPage(r *request, session *sessions.Session, status int, 
 		return nil, fmt.Errorf("count recovery codes: %w", err)
 	}
 	form := s.sessions.Form(session)
+	kinds := map[store.FactorKind]int{}
 	p := pages.FactorsPage{
-		Viewer: *s.viewer(session), CodesLeft: left, Full: len(all) >= store.MaxFactors, Problem: problem,
+		Viewer: *s.viewer(session), CodesLeft: left, Problem: problem, Addressed: !s.site.Usable(), Host: s.hostname(),
 		Token: form.Token(factorsPath), SessionsToken: form.Token(sessionsPath),
 	}
 	for _, f := range all {
-		p.Factors = append(p.Factors, pages.Factor{ID: f.ID, Name: f.Name, Added: f.CreatedAt, Used: f.LastUsedAt})
+		kinds[f.Kind]++
+		p.Factors = append(p.Factors, pages.Factor{
+			ID: f.ID, Name: f.Name, Added: f.CreatedAt, Used: f.LastUsedAt, Kind: kindOf(f), Blocked: f.Key.BlockedAt,
+			Alone: signsInAlone(session.User, f) && f.Key.BlockedAt.IsZero(),
+		})
 	}
+	p.FullOfApps, p.FullOfKeys = kinds[store.FactorTOTP] >= store.MaxFactors, kinds[store.FactorKey] >= store.MaxFactors
 	if problem == "" {
 		p.Done = done(r)
 		p.Removed = r.URL.Query().Get(doneParameter) == "removed"
@@ -69,15 +76,7 @@ func (s *Server) changeFactors(r *request) (answer, error) {
 		case "rename":
 			return s.renameFactor(r, session, id)
 		case "remove":
-			err := s.Store.RemoveFactor(r.Context(), session.UserID, id, r.act(session, "factor.removed", id))
-			if errors.Is(err, store.ErrNotFound) { // it is gone already, or never was theirs
-				return nil, staleForm()
-			}
-			if err != nil {
-				return nil, fmt.Errorf("remove factor: %w", err)
-			}
-			s.notify(r, session.User, factorRemovedLetter)
-			return doneAt(factorsPath, "removed"), nil
+			return s.removeFactor(r, session, id)
 		case "codes":
 			return s.newRecoveryCodes(r, session)
 		}
@@ -85,12 +84,64 @@ func (s *Server) changeFactors(r *request) (answer, error) {
 	})
 }
 
+// kindOf is what its owner would call a factor.
+func kindOf(f store.Factor) string {
+	switch {
+	case f.Kind == store.FactorTOTP:
+		return "authenticator app"
+	case asksWhoItIs(f) && f.Key.Discoverable:
+		return "passkey"
+	}
+	return "security key"
+}
+
+// factorAct is the event of what somebody does with a factor of theirs.
+func (r *request) factorAct(session *sessions.Session, action string, f store.Factor) store.Event {
+	ev := r.act(session, action, f.ID)
+	ev.Reason = kindOf(f)
+	return ev
+}
+
+// factorOf finds a factor of whoever is signed in; it is gone, or never was theirs: a stale
+// form.
+func (s *Server) factorOf(r *request, session *sessions.Session, id string) (store.Factor, error) {
+	all, err := s.Store.Factors(r.Context(), session.UserID)
+	if err != nil {
+		return store.Factor{}, fmt.Errorf("list factors: %w", err)
+	}
+	i := slices.IndexFunc(all, func(f store.Factor) bool { return f.ID == id })
+	if i < 0 {
+		return store.Factor{}, staleForm()
+	}
+	return all[i], nil
+}
+
+func (s *Server) removeFactor(r *request, session *sessions.Session, id string) (answer, error) {
+	f, err := s.factorOf(r, session, id)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Store.RemoveFactor(r.Context(), session.UserID, id, r.factorAct(session, "factor.removed", f))
+	if errors.Is(err, store.ErrNotFound) { // it is gone already
+		return nil, staleForm()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("remove factor: %w", err)
+	}
+	s.notify(r, session.User, factorRemovedLetter)
+	return doneAt(factorsPath, "removed"), nil
+}
+
 func (s *Server) renameFactor(r *request, session *sessions.Session, id string) (answer, error) {
 	name := strings.TrimSpace(r.form.Get("name"))
 	if err := people.CheckName(name); err != nil {
 		return s.factorsPage(r, session, http.StatusBadRequest, sentence(err.Error()))
 	}
-	err := s.Store.RenameFactor(r.Context(), session.UserID, id, name, r.act(session, "factor.renamed", id))
+	f, err := s.factorOf(r, session, id)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Store.RenameFactor(r.Context(), session.UserID, id, name, r.factorAct(session, "factor.renamed", f))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, staleForm()
 	}
@@ -167,7 +218,8 @@ func (s *Server) enrol(r *request) (answer, error) {
 			return s.enrolmentPage(r, session, newEnrolment(r, session), http.StatusBadRequest, "That took too long. Remove what your app has read, and let it read this one.")
 		}
 		name := strings.TrimSpace(r.form.Get("name"))
-		if err := people.CheckName(name); err != nil {
+		err := people.CheckName(name)
+		if err != nil {
 			return s.enrolmentPage(r, session, e, http.StatusBadRequest, sentence(err.Error()))
 		}
 		secret, ok := factors.ParseSecret(e.Secret)
@@ -181,20 +233,19 @@ func (s *Server) enrol(r *request) (answer, error) {
 		f := store.NewFactor{SessionID: session.ID, EndOthers: r.form.Has("others"), Factor: store.Factor{
 			ID: e.Factor, UserID: session.UserID, Kind: store.FactorTOTP, Name: name, LastStep: step, CreatedAt: r.now, LastUsedAt: r.now,
 		}}
-		return s.addFactor(r, session, secret, f)
+		if f.Secret, err = s.factors.Seal(session.UserID, f.ID, secret); err != nil {
+			return nil, err
+		}
+		return s.addFactor(r, session, f, withCode(session.AMR))
 	})
 }
 
 // addFactor keeps a factor that was confirmed. The session was proven by both from then on,
-// under a new identifier (ASVS 7.2.4); the time of the sign-in stays.
-func (s *Server) addFactor(r *request, session *sessions.Session, secret factors.Secret, f store.NewFactor) (answer, error) {
-	var err error
-	if f.Secret, err = s.factors.Seal(session.UserID, f.ID, secret); err != nil {
-		return nil, err
-	}
+// by these methods and under a new identifier (ASVS 7.2.4); the time of the sign-in stays.
+func (s *Server) addFactor(r *request, session *sessions.Session, f store.NewFactor, amr []string) (answer, error) {
 	codes := factors.NewRecoveryCodes()
 	f.Codes = s.factors.HashRecoveryCodes(session.UserID, codes)
-	withCodes, err := s.Store.AddFactor(r.Context(), f, r.act(session, "factor.added", f.ID))
+	withCodes, err := s.Store.AddFactor(r.Context(), f, r.factorAct(session, "factor.added", f.Factor))
 	if errors.Is(err, store.ErrConflict) {
 		return s.factorsPage(r, session, http.StatusConflict, "It was not added: it is there already, or there are too many.")
 	}
@@ -203,7 +254,7 @@ func (s *Server) addFactor(r *request, session *sessions.Session, secret factors
 	}
 	s.notify(r, session.User, factorAddedLetter)
 	cookie, err := s.begin(r, sessions.SignIn{
-		User: session.User, ProviderUID: session.ProviderUID, AMR: withSecond(session.AMR), At: session.AuthTime,
+		User: session.User, ProviderUID: session.ProviderUID, AMR: amr, At: session.AuthTime,
 	})
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func TestAnAppIsAddedByItsFirstCode(t *testing.T) {
 	if again := b.post(newFactorPath, form); again.Code != http.StatusConflict || len(w.factorsOf(t, "ann@example.com")) != 1 {
 		t.Errorf("the form once more: %d", again.Code)
 	}
-	want(t, "the activity", b.get(activityPath), http.StatusOK, "Authenticator app added")
+	want(t, "the activity", b.get(activityPath), http.StatusOK, "Second factor added (authenticator app)")
 }
 
 func TestOtherSessionsGoOnIfAsked(t *testing.T) {

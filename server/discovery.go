@@ -19,6 +19,8 @@ type metadataDocument struct {
 	DeviceAuthorizationEndpoint string            `json:"device_authorization_endpoint"`
 	UserinfoEndpoint            string            `json:"userinfo_endpoint"`
 	EndSessionEndpoint          string            `json:"end_session_endpoint"`
+	BackChannelLogout           bool              `json:"backchannel_logout_supported"`
+	BackChannelLogoutSession    bool              `json:"backchannel_logout_session_supported"` // sid is in ID tokens, and in logout tokens
 	IntrospectionEndpoint       string            `json:"introspection_endpoint"`
 	RevocationEndpoint          string            `json:"revocation_endpoint"`
 	JWKSURI                     string            `json:"jwks_uri"`
@@ -54,6 +56,8 @@ func metadataOf(issuer string) ([]byte, error) {
 		DeviceAuthorizationEndpoint: issuer + "/oauth/device/code/",
 		UserinfoEndpoint:            issuer + "/oauth/userinfo/",
 		EndSessionEndpoint:          issuer + endSessionPath,
+		BackChannelLogout:           true,
+		BackChannelLogoutSession:    true,
 		IntrospectionEndpoint:       issuer + "/oauth/introspect/",
 		RevocationEndpoint:          issuer + "/oauth/revoke/",
 		JWKSURI:                     issuer + "/oauth/jwks.json",
@@ -64,7 +68,7 @@ func metadataOf(issuer string) ([]byte, error) {
 		IssuerInAnswer:              true,
 		Scopes:                      oauth.ProtocolScopes,
 		Claims: []string{
-			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash",
+			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
 			"name", "email", "email_verified", "groups", "org", "org_id",
 		},
 		SubjectTypes:             []string{"public"},

@@ -70,6 +70,8 @@ type page struct {
 	// leadsTo is where else forms of the page may end up: browsers hold the redirect after
 	// a post to the page's policy too. Origins, or schemes with their colons.
 	leadsTo []string
+	// scripted: it may run our own script files, which the one for keys is all of.
+	scripted bool
 }
 
 // bodyLimit bounds the body of every request.
@@ -352,6 +354,9 @@ func (a page) write(w http.ResponseWriter, _ *request) {
 	h["Cache-Control"] = noStore
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	policy := pagePolicy
+	if a.scripted {
+		policy = "script-src 'self'; " + policy
+	}
 	var sources []string
 	for _, target := range a.leadsTo {
 		if source := policySource(target); !slices.Contains(sources, source) {

@@ -69,9 +69,9 @@ func (s *Server) forgot(r *request) (answer, error) {
 	if problem := addressProblem(address); problem != "" {
 		return s.forgotPage(r, http.StatusBadRequest, problem), nil
 	}
-	may, refused, err := s.askForLetter(r, "reset", address)
-	if err != nil || refused != nil {
-		return refused, err
+	may, err := s.askForLetter(r, "reset", address)
+	if err != nil {
+		return nil, err
 	}
 	if may {
 		s.later(r, "mail a reset link", func(ctx context.Context) error { return s.mailReset(ctx, r, address) })
@@ -81,18 +81,18 @@ func (s *Server) forgot(r *request) (answer, error) {
 
 // askForLetter counts that a letter to an address is asked for. Too many from one source are
 // refused; too many to one address are not sent, without a word.
-func (s *Server) askForLetter(r *request, kind, address string) (may bool, refused answer, err error) {
+func (s *Server) askForLetter(r *request, kind, address string) (may bool, err error) {
 	ctx := context.WithoutCancel(r.Context())
 	source := limits.Rule{What: "letters asked for from " + limits.Source(r.ip), Bucket: &perAsker}
 	wait, err := s.lockouts.Try(ctx, r.now, source)
 	if err != nil {
-		return false, nil, err
+		return false, err
 	}
 	if wait > 0 {
-		return false, nil, tooMany(wait)
+		return false, tooMany(wait)
 	}
 	wait, err = s.lockouts.Try(ctx, r.now, limits.Rule{What: kind + " letters to " + address, Bucket: &perAddress})
-	return wait == 0, nil, err
+	return wait == 0, err
 }
 
 // later runs an errand of a request after its answer.

@@ -18,6 +18,7 @@ func (w *town) restart(t *testing.T) {
 	var err error
 	w.Server, err = New(t.Context(), w.Config)
 	must(t, err)
+	w.errands.within = 0
 	w.publish(t)
 }
 

@@ -38,7 +38,7 @@ const hashPatience = 10 * time.Second
 // none, and nobody does.
 func localProvider(s *model.Snapshot) *model.Provider {
 	for _, p := range s.Providers {
-		if p.Local != nil {
+		if p.Local != nil && !p.Suspended {
 			return p
 		}
 	}
@@ -105,11 +105,12 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage, o *model.O
 	s.addWays(r, &p, o, form)
 	if local := r.offersPassword(o); local != nil && p.Password {
 		p.Forgot, p.Register = s.resets(r), s.registers(local)
+		p.Passkey = s.offerPasskey(r, form)
 	}
 	if !p.Password && !p.Discover && len(p.First)+len(p.Then) == 0 {
 		return noWay(o)
 	}
-	answer := page{status: status}
+	answer := page{status: status, scripted: p.Passkey.Offered()}
 	if req := s.waiting(r, p.Next); req != nil {
 		p.Brand = brandFor(req)
 		p.Application = cmp.Or(req.Application.DisplayName, req.Application.ClientID)
@@ -179,6 +180,11 @@ func (s *Server) proven(r *request, in sessions.SignIn, next string) (answer, er
 	if in.User.SecondFactor {
 		return s.askSecondFactor(r, in, next)
 	}
+	return s.finish(r, in, next)
+}
+
+// finish goes on to next with a session, for who has proven all that they have to.
+func (s *Server) finish(r *request, in sessions.SignIn, next string) (answer, error) {
 	cookie, err := s.begin(r, in)
 	// Meanwhile a factor was enrolled, the password is another one, or the account disabled.
 	if errors.Is(err, store.ErrConflict) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,10 @@ import (
 )
 
 const sessionCookie = "__Host-gatehouse"
+
+// challengeShown is what is new each time: the challenge for a passkey, and what is sealed
+// and made with it.
+var challengeShown = regexp.MustCompile(`challenge&#34;:&#34;[-\w]{43}|(name="ceremony"|name="token") value="[-\w]+"`)
 
 // ASVS 6.3.8: same status, same bytes.
 func TestKnownAndUnknownPeopleAreRefusedAlike(t *testing.T) {
@@ -34,7 +39,7 @@ func TestKnownAndUnknownPeopleAreRefusedAlike(t *testing.T) {
 		{"ann@example.com", "wrong"}, {"nob@example.com", "wrong"}, {"bob@example.com", rightPassword},
 	} {
 		answer := b.signIn(t, c.email, c.password)
-		body := strings.ReplaceAll(answer.Body.String(), c.email, "EMAIL")
+		body := challengeShown.ReplaceAllString(strings.ReplaceAll(answer.Body.String(), c.email, "EMAIL"), "")
 		answers[fmt.Sprint(answer.Code, answer.Header().Values("Set-Cookie"), body)] = c.email
 		want(t, c.email, answer, http.StatusForbidden, "do not match")
 	}

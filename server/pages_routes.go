@@ -9,6 +9,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/server/limits"
 	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
+	"github.com/gatehouse-dev/gatehouse/server/passkeys"
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
 	"github.com/gatehouse-dev/gatehouse/server/upstream"
@@ -27,6 +28,7 @@ type peopleServices struct {
 	backends    backends
 	upstreams   *upstream.Backends
 	rechecks    *rechecks
+	site        *passkeys.Site
 }
 
 func (s *Server) preparePages() (err error) {
@@ -44,6 +46,9 @@ func (s *Server) preparePages() (err error) {
 	if s.factors, err = factors.NewVault(s.Keyring); err != nil {
 		return err
 	}
+	if s.site, err = passkeys.NewSite(s.Issuer); err != nil {
+		return err
+	}
 	s.sessions, err = sessions.NewManager(s.Store, s.Keyring, s.Issuer)
 	return err
 }
@@ -53,6 +58,8 @@ const (
 	homePath   = "/"
 	loginPath  = "/login/"
 	secondPath = "/login/code/"
+	keyPath    = "/login/key/"
+	alonePath  = "/login/passkey/"
 	verifyPath = "/oauth/device/"
 
 	accountPath      = "/account/"
@@ -61,6 +68,7 @@ const (
 	newFactorPath    = "/account/factors/new/"
 	identitiesPath   = "/account/identities/"
 	invitationPath   = "/invitation/"
+	newKeyPath       = "/account/factors/key/"
 	sessionsPath     = "/account/sessions/"
 	applicationsPath = "/account/applications/"
 	activityPath     = "/account/activity/"
@@ -81,6 +89,8 @@ func (s *Server) pageRoutes() []route {
 		{path: "/login/callback/{provider}", get: s.ssoCallback, post: s.ssoCallbackByPost, audience: forPeople, anySite: true, acts: true},
 		{path: "/login/arrival", post: s.takeArrival, audience: forPeople},
 		{path: "/login/metadata/{provider}", get: s.ssoMetadata, audience: forPeople},
+		{path: "/login/key", get: backToLogin, post: s.secondKey, audience: forPeople},
+		{path: "/login/passkey", get: backToLogin, post: s.passkey, audience: forPeople},
 		{path: "/logout", get: s.showLogout, post: s.logout, audience: forPeople},
 		{path: "/oauth/authorize", get: s.authorize, post: s.authorizeByPost, audience: forPeople, anySite: true, acts: true},
 		{path: "/oauth/consent", post: s.consent, audience: forPeople},
@@ -92,6 +102,7 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/factors/new", get: s.showEnrolment, post: s.enrol, audience: forPeople},
 		{path: "/invitation", get: s.showInvitation, post: s.answerInvitation, audience: forPeople},
 		{path: "/account/identities", get: s.showIdentities, post: s.disconnectIdentity, audience: forPeople},
+		{path: "/account/factors/key", get: s.showNewKey, post: s.addKey, audience: forPeople},
 		{path: "/account/sessions", get: s.showSessions, post: s.endSessions, audience: forPeople},
 		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
 		{path: "/account/activity", get: s.showActivity, audience: forPeople},
@@ -99,7 +110,7 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/address", get: s.showAddress, post: s.changeAddress, audience: forPeople},
 		{path: "/account/address/confirm", get: s.showConfirm, post: s.confirm, audience: forPeople},
 		{path: "/register", get: s.showRegister, post: s.register, audience: forPeople},
-		{path: "/register/finish", get: s.showFinish, post: s.finish, audience: forPeople},
+		{path: "/register/finish", get: s.showFinish, post: s.finishRegistration, audience: forPeople},
 		{path: "/forgot", get: s.showForgot, post: s.forgot, audience: forPeople},
 		{path: "/static/{file}", get: static, audience: forPeople},
 		{path: "/branding/{file}", get: branding, audience: forPeople},
@@ -188,7 +199,7 @@ func ownPath(next string) string {
 	switch path := u.EscapedPath(); path {
 	case confirmPath, invitationPath:
 		return path + "?" + url.Values{linkParameter: {u.Query().Get(linkParameter)}}.Encode()
-	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, identitiesPath, sessionsPath, applicationsPath, activityPath:
+	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, newKeyPath, identitiesPath, sessionsPath, applicationsPath, activityPath:
 		return path
 	case verifyPath, "/oauth/device":
 		return (&url.URL{Path: verifyPath, RawQuery: u.Query().Encode()}).String()
@@ -198,7 +209,7 @@ func ownPath(next string) string {
 	return homePath
 }
 
-// static serves style sheet and icon.
+// static serves style sheet, icon and script.
 func static(*request) (answer, error) { return staticFile{}, nil }
 
 type staticFile struct{}

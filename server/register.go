@@ -67,9 +67,9 @@ func (s *Server) register(r *request) (answer, error) {
 	if problem := addressProblem(address); problem != "" {
 		return s.registerPage(r, http.StatusBadRequest, problem), nil
 	}
-	may, refused, err := s.askForLetter(r, "registration", address)
-	if err != nil || refused != nil {
-		return refused, err
+	may, err := s.askForLetter(r, "registration", address)
+	if err != nil {
+		return nil, err
 	}
 	if may {
 		s.later(r, "mail a link to register", func(ctx context.Context) error { return s.mailRegistration(ctx, r, address) })
@@ -160,9 +160,9 @@ func (s *Server) finishPage(r *request, l store.MailLink, link, name string, sta
 	return a
 }
 
-// finish makes the account. Its address is proven: whoever claimed it before and did not
+// finishRegistration makes the account. Its address is proven: whoever claimed it before and did not
 // prove it loses it. Nobody is signed in by the link.
-func (s *Server) finish(r *request) (answer, error) {
+func (s *Server) finishRegistration(r *request) (answer, error) {
 	form, _ := s.sessions.VisitorForm(r.Request)
 	link := atMost(r.form.Get(linkParameter), linkInput)
 	if !form.Made(r.form.Get("token"), finishForm, link) {

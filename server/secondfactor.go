@@ -46,7 +46,7 @@ func (s *Server) askSecondFactor(r *request, in sessions.SignIn, next string) (a
 	if err != nil {
 		return nil, err
 	}
-	return s.secondPage(r, http.StatusOK, pages.SecondFactorPage{Email: in.User.Email, Next: next, SignIn: sealed}), nil
+	return s.secondPage(r, http.StatusOK, in.User, pages.SecondFactorPage{Email: in.User.Email, Next: next, SignIn: sealed})
 }
 
 func (s *Server) passwordMark(u store.User) []byte {
@@ -54,11 +54,20 @@ func (s *Server) passwordMark(u store.User) []byte {
 	return sum[:]
 }
 
-// secondPage draws the page. Its form is bound to the browser that proved the first factor.
-func (s *Server) secondPage(r *request, status int, p pages.SecondFactorPage) answer {
+// secondPage draws the page, with what this person has to prove themselves with. Its forms
+// are bound to the browser that proved the first factor.
+func (s *Server) secondPage(r *request, status int, u store.User, p pages.SecondFactorPage) (answer, error) {
+	all, err := s.Store.Factors(r.Context(), u.ID)
+	if err != nil {
+		return nil, fmt.Errorf("find factors: %w", err)
+	}
 	form, cookie := s.sessions.VisitorForm(r.Request)
 	p.Token = form.Token(secondForm, p.SignIn)
-	a := page{status: status}
+	p.App = slices.ContainsFunc(all, func(f store.Factor) bool { return f.Kind == store.FactorTOTP })
+	if p.Key, err = s.offerKey(r, form, p.SignIn, all); err != nil {
+		return nil, err
+	}
+	a := page{status: status, scripted: p.Key.Offered()}
 	if req := s.waiting(r, p.Next); req != nil {
 		p.Brand = brandFor(req)
 		p.Application, a.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), []string{req.Target()}
@@ -67,7 +76,7 @@ func (s *Server) secondPage(r *request, status int, p pages.SecondFactorPage) an
 	if cookie != nil {
 		a.cookies = append(a.cookies, cookie)
 	}
-	return a
+	return a, nil
 }
 
 // backToLogin answers who comes to the second page by its address: there is nothing of it
@@ -86,7 +95,7 @@ func (s *Server) secondFactor(r *request) (answer, error) {
 		return nil, err
 	}
 	if in == nil {
-		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: "This sign-in took too long. Start again."}, nil), nil
+		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: tookTooLong}, nil), nil
 	}
 	verdict, err := s.proveSecond(r, in.User, atMost(r.form.Get("code"), codeInput))
 	if err != nil {
@@ -94,27 +103,19 @@ func (s *Server) secondFactor(r *request) (answer, error) {
 	}
 	if verdict.problem != "" {
 		p := pages.SecondFactorPage{Email: in.User.Email, Next: next, SignIn: sealed, Problem: verdict.problem}
-		return retryLater(s.secondPage(r, verdict.status, p), verdict.wait), nil
+		a, err := s.secondPage(r, verdict.status, in.User, p)
+		return retryLater(a, verdict.wait), err
 	}
-	in.AMR = withSecond(in.AMR)
-	cookie, err := s.begin(r, *in)
-	if errors.Is(err, store.ErrConflict) { // meanwhile the account was disabled
-		return toLogin(next), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	device, err := s.arrived(r, in.User)
-	if err != nil {
-		return nil, err
-	}
-	return redirect{to: next, cookies: []*http.Cookie{cookie, device}}, nil
+	in.AMR = withCode(in.AMR)
+	return s.finish(r, *in, next)
 }
 
-// withSecond is what is proven with a code on top of what was proven before. A recovery code
+// withCode is what is proven with a code on top of what was proven before. A recovery code
 // is a one-time password too (RFC 8176 section 2).
-func withSecond(amr []string) []string {
-	for _, method := range []string{oauth.AMROneTime, oauth.AMRMulti} {
+func withCode(amr []string) []string { return with(amr, oauth.AMROneTime, oauth.AMRMulti) }
+
+func with(amr []string, methods ...string) []string {
+	for _, method := range methods {
 		if !slices.Contains(amr, method) {
 			amr = append(slices.Clone(amr), method)
 		}
@@ -148,6 +149,8 @@ func (r *request) stillServed(uid string, since time.Time) bool {
 	p := r.Provider(uid)
 	return p != nil && !p.Suspended && r.Alive(uid, since)
 }
+
+const tookTooLong = "This sign-in took too long. Start again."
 
 const wrongCode = "This code does not fit, or was used before. Wait for the next one that the app shows, and check the clock of the device."
 

@@ -304,6 +304,12 @@ func TestASignInUnderWayEndsWithWhatItRestsOn(t *testing.T) {
 			_, err := w.Store.ResetFactors(t.Context(), w.ann(t).ID, store.Event{Time: w.Now()})
 			must(t, err)
 		},
+		"the provider is suspended": func(t *testing.T, w *town) {
+			suspended := *w.local
+			suspended.Suspended = true
+			w.local = &suspended
+			w.publish(t)
+		},
 		"the provider is gone": func(t *testing.T, w *town) {
 			w.local, w.org.Providers = nil, nil
 			w.publish(t)

@@ -50,10 +50,10 @@ type Config struct {
 	// UnknownClusterKey is called when the token of a ServiceAccount is signed by a key that
 	// UseCluster did not bring; it returns at once. Nil: there is no cluster.
 	UnknownClusterKey func()
-	// AuditRetention is how long audit events are kept; 0: for ever.
-	AuditRetention time.Duration
 	// Mail sends letters to people; nil: none are sent, and the pages say so.
 	Mail Mailer
+	// AuditRetention is how long audit events are kept; 0: for ever.
+	AuditRetention time.Duration
 	// Registry takes the server's metrics; nil: none are kept.
 	Registry prometheus.Registerer
 }
@@ -105,6 +105,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	background.Go(func() { s.upstreams.Run(ctx) })
 	background.Go(func() { s.rechecks.run(ctx) })
+	var telling sync.WaitGroup
+	telling.Go(func() { s.tellSignOuts(ctx) })
+	defer telling.Wait()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {

@@ -29,6 +29,7 @@ type services struct {
 	assertionsOfAll *limits.Limiter // by organization
 	approvals       *limits.Limiter // without a question, by person: each leaves rows behind
 
+	backChannel backChannel
 	repeats     repeats // of what applications should make anew for each request
 	load        load
 	crossOrigin *http.CrossOriginProtection
@@ -59,6 +60,7 @@ func (s *Server) prepare() error {
 	s.assertions = limits.NewLimiter(100, 500, s.RateLimitScale)
 	s.assertionsOfAll = limits.NewLimiter(300, 1500, s.RateLimitScale)
 	s.approvals = limits.NewLimiter(5, 50, s.RateLimitScale)
+	s.backChannel = backChannel{to: outbound.New(s.Outbound), slots: make(chan struct{}, tellAtOnce)}
 	s.repeats = newRepeats(s.Registry)
 	s.load.limit(s.MaxInFlight)
 	s.load.show(s.Registry)

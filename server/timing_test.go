@@ -106,3 +106,24 @@ func TestUnknownPersonTakesAsLongAsWrongPassword(t *testing.T) {
 	known, unknown := medians(20, as("ann@example.com"), as("nobody@example.com"))
 	alike(t, known, unknown, 2)
 }
+
+// ASVS 6.3.8: whoever forgot is answered before anybody has looked for the account.
+func TestUnknownPersonWhoForgotIsAnsweredAsFastAsAKnownOne(t *testing.T) {
+	w, _ := withMail(t)
+	w.RateLimitScale = 0
+	must(t, w.prepare())
+	w.errands.within = 10_000 * time.Hour // what comes after the answer is not measured
+	b := w.open()
+	form := fields(t, b.get(forgotPath), forgotPath)
+	as := func(email string) func() {
+		form := url.Values{"token": form["token"], "email": {email}}
+		return func() {
+			if answer := b.post(forgotPath, form); answer.Code != 200 {
+				t.Fatalf("%d %s", answer.Code, answer.Body)
+			}
+		}
+	}
+	known, unknown := medians(200, as("ann@example.com"), as("nobody@example.com"))
+	w.errands = newErrands() // nobody waits for those
+	alike(t, known, unknown, 2)
+}

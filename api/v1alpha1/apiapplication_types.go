@@ -82,6 +82,9 @@ type ApiApplicationSpec struct {
 	// +listType=set
 	// +optional
 	PostLogoutRedirectURIs []RedirectURI `json:"postLogoutRedirectURIs,omitempty"`
+	// What happens in the application when somebody signs out here.
+	// +optional
+	Logout *ApplicationLogout `json:"logout,omitempty"`
 	// Web origins whose scripts may read what Gatehouse answers this application
 	// (CORS), as browsers write them. Example: `https://app.example.com`.
 	// +kubebuilder:validation:MaxItems=32
@@ -278,6 +281,20 @@ type Credentials struct {
 	// When a generated client secret is replaced, with source: Generated.
 	// +optional
 	Rotation *CredentialsRotation `json:"rotation,omitempty"`
+}
+
+// ApplicationLogout is how the application learns that somebody has signed out.
+type ApplicationLogout struct {
+	// An https URL that is sent a logout token whenever a session ends in which
+	// somebody signed in to the application (OpenID Connect Back-Channel Logout).
+	// ID tokens then say in `sid` which session that is. Addresses that are not
+	// public are refused unless the installation allows them. Default: it is not
+	// told. Example: `https://app.example.com/oidc/backchannel-logout`.
+	// +kubebuilder:validation:MinLength=9
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:Pattern=`^https://[^\s#]+$`
+	// +optional
+	BackChannelURI string `json:"backChannelURI,omitempty"`
 }
 
 // PublicKeySource says which public keys an application has: written here, or
@@ -517,6 +534,10 @@ type EffectiveApplication struct {
 	// +listType=set
 	// +optional
 	PostLogoutRedirectURIs []RedirectURI `json:"postLogoutRedirectURIs,omitempty"`
+	// Where it is told of sign-outs.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	BackChannelURI string `json:"backChannelURI,omitempty"`
 	// Web origins whose scripts may read its answers.
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=set

@@ -49,6 +49,9 @@ type ProviderMapping struct {
 	Examples []MappingExample `json:"examples,omitempty"`
 }
 
+// ExampleBytes is the most that is read of MappingExample.Claims.
+const ExampleBytes = 16384
+
 // MappingExample is a test of a mapping.
 type MappingExample struct {
 	// What the provider says: any JSON of at most 16384 bytes.

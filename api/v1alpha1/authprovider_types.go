@@ -117,6 +117,19 @@ type LocalProvider struct {
 	// Whether new passwords that many people use are refused. Default: true.
 	// +optional
 	CheckCommon *bool `json:"checkCommon,omitempty"`
+	// Who may make an account with an address and a password. `Closed`: nobody,
+	// administrators do; `InvitationOnly`: who is invited; `Open`: anybody who
+	// proves an address by a link that is mailed there. Default: `Closed`.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	// +optional
+	Registration string `json:"registration,omitempty"`
+	// Whether people may have a link mailed to them that sets a new password.
+	// Without mail, nobody may. An administrator's link works anyway. Default:
+	// true.
+	// +optional
+	ResetEnabled *bool `json:"resetEnabled,omitempty"`
 }
 
 // AuthProviderStatus says what became of an AuthProvider.

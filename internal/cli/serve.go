@@ -24,6 +24,7 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server"
 	"github.com/gatehouse-dev/gatehouse/server/audit"
+	"github.com/gatehouse-dev/gatehouse/server/mail"
 	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
@@ -38,6 +39,7 @@ type serveOptions struct {
 	trustedProxies             []string
 	allowUpstream              []string
 	rateLimitScale             float64
+	smtp                       smtpOptions
 	audit                      auditOptions
 	logLevel                   slog.Level
 	dev                        bool
@@ -82,6 +84,7 @@ that is a copy, and the keys live in the Secret ` + "`gatehouse-keyring`" + ` of
 	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, as 10.0.0.0/8,…; default none")
 	f.StringSliceVar(&o.allowUpstream, "allow-upstream-cidr", nil, "networks that are reached where a declaration points to (jwksURI) though they are not public, as 10.96.0.0/12,…; default none")
 	f.Float64Var(&o.rateLimitScale, "rate-limit-scale", 1, "multiplies every rate limit; 0 switches them off, for load tests only")
+	o.smtp.flags(f)
 	o.audit.flags(f)
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least level that is logged: debug (every request), info (refusals), warn or error (faults)")
 	f.BoolVar(&o.dev, "dev", false, "for trying out on this machine: allows an http issuer on loopback and keeps a person demo@example.com with a new password at each start")
@@ -108,6 +111,9 @@ func (o *serveOptions) complete() error {
 		}
 	}
 	if err := o.checkScope(); err != nil {
+		return err
+	}
+	if err := o.smtp.check(); err != nil {
 		return err
 	}
 	if o.rateLimitScale < 0 {
@@ -169,6 +175,7 @@ type installation struct {
 	keys      *keyring.Keyring
 	keeper    *controllers.KeyringKeeper // of the Secret of the keys; nil: they are in a file
 	server    *server.Server
+	postbox   *mail.Postbox // nil: no mail is sent
 	source    source
 	cert      *certificate // of the public endpoints; nil: they are in the clear
 	log       *slog.Logger
@@ -190,6 +197,9 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) error 
 	in.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	if in.cert, err = in.certificate(); err != nil {
+		return err
+	}
+	if in.postbox, err = in.openMail(); err != nil {
 		return err
 	}
 	public, err := listen(ctx, "--listen", o.listen)
@@ -232,13 +242,16 @@ func (in *installation) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in.server, err = server.New(ctx, server.Config{
+	config := server.Config{
 		Issuer: in.issuer, Store: in.db, Keyring: in.keys, Log: in.log,
 		TrustedProxies: proxies, RateLimitScale: in.rateLimitScale, Registry: in.registry,
 		Outbound: outbound.Options{Allow: upstream}, UnknownClusterKey: in.unknownClusterKey,
 		AuditRetention: in.audit.retention,
-	})
-	if err != nil {
+	}
+	if in.postbox != nil { // an interface that holds nil is not nil
+		config.Mail = in.postbox
+	}
+	if in.server, err = server.New(ctx, config); err != nil {
 		return err
 	}
 	if cluster != nil {
@@ -276,6 +289,9 @@ func (in *installation) run(ctx context.Context, public, ops net.Listener) error
 			return err
 		}
 		parts.Go(func() error { return in.server.Run(ctx) })
+		if in.postbox != nil {
+			parts.Go(func() error { return in.postbox.Run(ctx) })
+		}
 		parts.Go(func() error { return in.source.Run(ctx) })
 		parts.Go(func() error { return in.followKeys(ctx) })
 		parts.Go(func() error { return in.followAdoptions(ctx) })

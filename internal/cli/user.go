@@ -24,7 +24,7 @@ const maxPasswordBytes = 4 << 10
 func userCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "Create, import, list, disable, enable and delete people; end sessions, reset passwords and second factors",
+		Short: "Create, import, list, disable, enable, unlock and delete people; end sessions, reset passwords and second factors",
 		Long: `Work on the people in the store of a data directory. A server that uses the same
 directory may be running: it sees every change within a second.
 
@@ -35,7 +35,7 @@ What a person may do is not decided here but by the Roles that name their addres
 	dataDir := dataDirFlag(cmd.PersistentFlags())
 	cmd.AddCommand(userCreateCommand(dataDir), userListCommand(dataDir),
 		userDisableCommand(dataDir), userEnableCommand(dataDir),
-		userSessionsCommand(dataDir), userFactorsCommand(dataDir), userResetLinkCommand(dataDir), userIdentitiesCommand(dataDir),
+		userSessionsCommand(dataDir), userFactorsCommand(dataDir), userResetLinkCommand(dataDir), userIdentitiesCommand(dataDir), userUnlockCommand(dataDir),
 		userInviteCommand(dataDir), userInvitationsCommand(dataDir), userDeleteCommand(dataDir), userImportCommand(dataDir))
 	return cmd
 }

@@ -18,13 +18,17 @@ func userFactorsCommand(dataDir *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "factors EMAIL",
 		Short: "List the second factors of a person, or remove them all",
-		Long: `List what a person signs in with besides the password, and how many recovery codes are
-left; or, with --reset, remove all of it and end the person's sessions. Devices that the
-person has approved stay signed in.
+		Long: `List what a person signs in with besides the password, or in its place: authenticator
+apps (totp), security keys and passkeys (webauthn), and how many recovery codes are left;
+or, with --reset, remove all of it and end the person's sessions. Devices that the person
+has approved stay signed in.
 
-Reset for somebody who has lost both the authenticator app and the recovery codes, and
-whom you know to be that person as surely as when the account was made: from then on the
-password alone signs in, until an app is added again. It is in the audit log.`,
+A key is blocked when its counter went back: somebody may have copied it. A passkey that
+signs in alone is marked so.
+
+Reset for somebody who has lost all of it with the recovery codes, and whom you know to be
+that person as surely as when the account was made: from then on the password alone signs
+in, until a factor is added again. It is in the audit log.`,
 		Example: `  gatehouse user factors ann@acme.com
   gatehouse user factors ann@acme.com --reset`,
 		Args: oneArgument("EMAIL"),
@@ -74,6 +78,31 @@ type factorRow struct {
 	Name     string    `json:"name"`
 	Added    time.Time `json:"addedAt"`
 	LastUsed time.Time `json:"lastUsedAt"`
+	// Of keys alone:
+	Passwordless bool       `json:"passwordless,omitempty"` // it signs in alone
+	Blocked      *time.Time `json:"blockedAt,omitempty"`
+}
+
+// state is what there is to know of a factor besides its kind.
+func (r factorRow) state() string {
+	switch {
+	case r.Blocked != nil:
+		return "blocked"
+	case r.Passwordless:
+		return "alone"
+	}
+	return "-"
+}
+
+func rowOf(f store.Factor) factorRow {
+	r := factorRow{
+		ID: f.ID, Kind: string(f.Kind), Name: f.Name, Added: f.CreatedAt, LastUsed: f.LastUsedAt,
+		Passwordless: f.Key.UserVerified && f.Key.BlockedAt.IsZero(),
+	}
+	if !f.Key.BlockedAt.IsZero() {
+		r.Blocked = &f.Key.BlockedAt
+	}
+	return r
 }
 
 func listFactors(ctx context.Context, w io.Writer, db *store.DB, u store.User, output string) error {
@@ -87,7 +116,7 @@ func listFactors(ctx context.Context, w io.Writer, db *store.DB, u store.User, o
 	}
 	rows := make([]factorRow, len(all))
 	for i, f := range all {
-		rows[i] = factorRow{f.ID, string(f.Kind), f.Name, f.CreatedAt, f.LastUsedAt}
+		rows[i] = rowOf(f)
 	}
 	if output == "json" {
 		return printJSON(w, struct {
@@ -96,9 +125,9 @@ func listFactors(ctx context.Context, w io.Writer, db *store.DB, u store.User, o
 		}{rows, left})
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "ID\tKIND\tADDED\tLAST USE\tNAME")
+	fmt.Fprintln(table, "ID\tKIND\tSTATE\tADDED\tLAST USE\tNAME")
 	for _, r := range rows {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Added.Format(time.RFC3339), r.LastUsed.Format(time.RFC3339), printable(r.Name))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.state(), r.Added.Format(time.RFC3339), r.LastUsed.Format(time.RFC3339), printable(r.Name))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -24,6 +24,10 @@ func TestAnOperatorListsAndResetsSecondFactors(t *testing.T) {
 	s, f := storetest.SessionOf(u), storetest.FactorOf(u)
 	f.Name = "Phone\x1b[2J"
 	_, err := db.AddFactor(t.Context(), f, storetest.Act("factor.added"))
+	key := storetest.KeyOf(u)
+	if _, err := db.AddFactor(t.Context(), key, storetest.Act("factor.added")); err != nil {
+		t.Fatal(err)
+	}
 	s.AMR = []string{"pwd", "otp", "mfa"}
 	if err := errors.Join(err, db.CreateSession(t.Context(), s, storetest.Act("session.started"))); err != nil {
 		t.Fatal(err)
@@ -37,6 +41,19 @@ func TestAnOperatorListsAndResetsSecondFactors(t *testing.T) {
 			t.Errorf("%s shows the secret", output)
 		}
 	}
+	if _, out := gatehouse(t, dir, "user", "factors", u.Email); !strings.Contains(out, "webauthn   alone ") {
+		t.Errorf("a passkey:\n%s", out)
+	}
+	copied := store.KeyUse{UserID: u.ID, FactorID: key.ID, SignCount: 1}
+	if err := db.UseKey(t.Context(), copied, storetest.Act("factor.used")); !errors.Is(err, store.ErrCopied) {
+		t.Fatal(err)
+	}
+	if _, out := gatehouse(t, dir, "user", "factors", u.Email); !strings.Contains(out, "webauthn   blocked ") {
+		t.Errorf("a blocked key:\n%s", out)
+	}
+	if _, out := gatehouse(t, dir, "user", "factors", u.Email, "--output", "json"); !strings.Contains(out, `"blockedAt"`) || strings.Contains(out, "passwordless") {
+		t.Errorf("a blocked key:\n%s", out)
+	}
 	for what, args := range map[string][]string{
 		"no terminal": {"--reset"}, "--yes alone": {"--yes"}, "another output": {"--output", "xml"},
 	} {
@@ -49,8 +66,11 @@ func TestAnOperatorListsAndResetsSecondFactors(t *testing.T) {
 	if !strings.Contains(told.String(), "--yes to remove the second factors of ann@acme.com") {
 		t.Errorf("told %q", told.String())
 	}
-	if code, out := gatehouse(t, dir, "user", "factors", u.Email, "--reset", "--yes"); code != exitOK || !strings.Contains(out, "removed 1 of ann@acme.com") {
+	if code, out := gatehouse(t, dir, "user", "factors", u.Email, "--reset", "--yes"); code != exitOK || !strings.Contains(out, "removed 2 of ann@acme.com") {
 		t.Fatalf("reset: %d\n%s", code, out)
+	}
+	if _, err := db.FactorByCredential(t.Context(), key.Key.CredentialID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the key: %v", err)
 	}
 	if _, err := db.Session(t.Context(), s.Hash); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the session: %v", err)

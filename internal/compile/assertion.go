@@ -49,16 +49,7 @@ func publicKeys(declared *v1alpha1.PublicKeySource, app *model.Application, r *R
 // keysURI admits what is fetched over TLS alone: whoever changes the answer on its way is
 // the application. Which addresses it may lead to is seen where it is fetched.
 func keysURI(raw, field string, r *Report) string {
-	u, wrong := readURI(raw)
-	switch {
-	case wrong != "":
-	case len(raw) > uriMost:
-		wrong = "is too long; use at most 1024 characters"
-	case u.Scheme != "https":
-		wrong = "must use https"
-	default:
-		wrong = checkAuthority(raw, u)
-	}
+	wrong := notFetched(raw)
 	switch {
 	case wrong == "":
 		return raw
@@ -68,6 +59,20 @@ func keysURI(raw, field string, r *Report) string {
 		r.refuse(v1alpha1.ReasonInvalidSpec, field, "%s %s", quote(raw), wrong)
 	}
 	return ""
+}
+
+// notFetched says why nothing is sent to a URI; empty: it is.
+func notFetched(raw string) string {
+	u, wrong := readURI(raw)
+	switch {
+	case wrong != "":
+		return wrong
+	case len(raw) > uriMost:
+		return "is too long; use at most 1024 characters"
+	case u.Scheme != "https":
+		return "must use https"
+	}
+	return checkAuthority(raw, u)
 }
 
 // serviceAccounts reads whose projected tokens prove the application. To list one is to give

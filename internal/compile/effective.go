@@ -32,6 +32,7 @@ func effective(app *model.Application) *v1alpha1.EffectiveApplication {
 		AccessTokenTTL:         written(app.AccessTokenTTL),
 		RedirectURIs:           declaredAs[v1alpha1.RedirectURI](app.RedirectURIs),
 		PostLogoutRedirectURIs: declaredAs[v1alpha1.RedirectURI](app.PostLogoutRedirectURIs),
+		BackChannelURI:         app.BackChannelURI,
 		AllowedOrigins:         declaredAs[v1alpha1.WebOrigin](app.AllowedOrigins),
 		Audiences:              declaredAs[v1alpha1.Audience](app.Audiences),
 		Resources:              declaredAs[v1alpha1.Audience](app.Resources),

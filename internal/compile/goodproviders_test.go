@@ -157,14 +157,14 @@ var providerMistakes = map[string]struct {
 	"example of a list":  {okta, func(s *v1alpha1.AuthProviderSpec) { s.Mapping.Examples[0].Claims.Raw = []byte(`[]`) }, "spec.mapping.examples[0].claims", "are no JSON object"},
 	"example too large": {okta, func(s *v1alpha1.AuthProviderSpec) {
 		s.Mapping.Examples[0].Claims.Raw = []byte(`{"a":"` + strings.Repeat("x", 16384) + `"}`)
-	}, "spec.mapping.examples[0].claims", "use at most 16384"},
+	}, "spec.mapping.examples[0].claims", "larger than 16384 bytes"},
 	"example too deep": {okta, func(s *v1alpha1.AuthProviderSpec) {
 		s.Mapping.Examples[0].Claims.Raw = []byte(`{"a":` + strings.Repeat("[", 99) + strings.Repeat("]", 99) + `}`)
 	}, "spec.mapping.examples[0]", "too many or too deep"},
 	"17 examples":         {okta, func(s *v1alpha1.AuthProviderSpec) { s.Mapping.Examples = make([]v1alpha1.MappingExample, 17) }, "spec.mapping.examples", "at most 16"},
 	"token URL":           {oauthOne, func(s *v1alpha1.AuthProviderSpec) { s.OAuth2.TokenURL = "https://[::1%eth0]/" }, "spec.oauth2.tokenURL", ""},
 	"user info URL":       {oauthOne, func(s *v1alpha1.AuthProviderSpec) { s.OAuth2.UserInfoURL = "/me" }, "spec.oauth2.userInfoURL", "not an absolute URI"},
-	"empty secret":        {oauthOne, func(s *v1alpha1.AuthProviderSpec) { s.OAuth2.ClientSecretRef.Key = "empty" }, "spec.oauth2.clientSecretRef", "must hold 1 to 4096 bytes"},
+	"empty secret":        {oauthOne, func(s *v1alpha1.AuthProviderSpec) { s.OAuth2.ClientSecretRef.Key = "empty" }, "spec.oauth2.clientSecretRef", "must hold 1 to 500 bytes"},
 	"GitHub organization": {hub, func(s *v1alpha1.AuthProviderSpec) { s.GitHub.Organizations[0] = "acme/dev" }, "spec.github.organizations[0]", "not the login of an organization"},
 	"GitHub path":         {hub, func(s *v1alpha1.AuthProviderSpec) { s.GitHub.BaseURL = "https://github.example.com/api/v3" }, "spec.github.baseURL", "has a path"},
 	"both metadata":       {samlOne, func(s *v1alpha1.AuthProviderSpec) { s.SAML.MetadataURL = "https://idp.example.com/m" }, "spec.saml", "remove one of them"},
@@ -199,7 +199,7 @@ var providerMistakes = map[string]struct {
 	"directory with a password":  {ldapOne, func(s *v1alpha1.AuthProviderSpec) { s.LDAP.URL = "ldap://a:" + knownSecret + "@directory.example.com" }, "spec.ldap.url", "user information"},
 	"nobody binds with one":      {ldapOne, func(s *v1alpha1.AuthProviderSpec) { s.LDAP.BindDN = "" }, "spec.ldap.bindPasswordRef", "given with bindDN"},
 	"somebody binds without one": {ldapOne, func(s *v1alpha1.AuthProviderSpec) { s.LDAP.BindPasswordRef = nil }, "spec.ldap.bindPasswordRef", "given with bindDN"},
-	"empty password":             {ldapOne, func(s *v1alpha1.AuthProviderSpec) { s.LDAP.BindPasswordRef.Key = "empty" }, "spec.ldap.bindPasswordRef", "must hold 1 to 4096 bytes"},
+	"empty password":             {ldapOne, func(s *v1alpha1.AuthProviderSpec) { s.LDAP.BindPasswordRef.Key = "empty" }, "spec.ldap.bindPasswordRef", "must hold 1 to 500 bytes"},
 	"filter for everybody":       {ldapOne, func(s *v1alpha1.AuthProviderSpec) { s.LDAP.UserSearch.Filter = "(uid=ann)" }, "spec.ldap.userSearch.filter", "finds the same for everybody"},
 	"filter unfinished":          {ldapOne, func(s *v1alpha1.AuthProviderSpec) { s.LDAP.UserSearch.Filter = "(uid={username}" }, "spec.ldap.userSearch.filter", "is not a filter"},
 	"filter by what was typed":   {ldapOne, func(s *v1alpha1.AuthProviderSpec) { s.LDAP.UserSearch.Filter = "({username}=ann)" }, "spec.ldap.userSearch.filter", "is not a filter"},

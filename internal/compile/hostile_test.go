@@ -9,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gatehouse-dev/gatehouse/api/v1alpha1"
@@ -118,6 +119,57 @@ func TestTheLargestThatATenantCanDeclareCostsLittle(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Providers with all that the schema admits: each draft is made once, and one change costs
+// that one again.
+func TestTheLargestProvidersOfATenantCostLittle(t *testing.T) {
+	const n = 50
+	in := largest(1, false)
+	big := `claims.a.filter(x, x.contains("b")).map(x, x.lowerAscii())`
+	for i := range n {
+		in.Providers = append(in.Providers, largestProvider(i, big))
+	}
+	before := heap()
+	var c compile.Compiler
+	start := spent(t)
+	result := c.Compile(in)
+	first := spent(t) - start
+	used := heap() - before
+	in.Providers[0] = in.Providers[0].DeepCopy()
+	start = spent(t)
+	result = c.Compile(in)
+	next := spent(t) - start
+	t.Logf("%d providers: %v of CPU, after one change %v, %d MiB", n, first, next, used>>20)
+	if first > n*400*time.Millisecond || next > 2*time.Second {
+		t.Errorf("took %v, after one change %v", first, next)
+	}
+	if used > n<<20 {
+		t.Errorf("%d MiB are kept", used>>20)
+	}
+	if len(result.Snapshot.OrganizationBySlug("evil").Providers) != n {
+		t.Errorf("%d are served", len(result.Snapshot.OrganizationBySlug("evil").Providers))
+		for _, r := range result.Reports {
+			if r.NotServed {
+				t.Fatal(r.Findings[0].Message)
+			}
+		}
+	}
+}
+
+func largestProvider(i int, expression string) *v1alpha1.AuthProvider {
+	p := &v1alpha1.AuthProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "evil", Name: fmt.Sprint("p-", i), UID: types.UID(fmt.Sprint("p-", i)), Generation: 1}}
+	text := v1alpha1.Expression(expression + ` == [] ? "me" : ""`)
+	metadata := strings.Replace(goodMetadata, "<SingleSign", strings.Repeat("<a b='c'/>", 9000)+"<SingleSign", 1)
+	p.Spec = v1alpha1.AuthProviderSpec{
+		OrganizationRef: &v1alpha1.ObjectReference{Name: "evil"}, Type: "SAML", SAML: &v1alpha1.SAMLProvider{Metadata: metadata, CABundle: v1alpha1.CABundle(strings.Repeat(certificate, 64))},
+		Mapping: &v1alpha1.ProviderMapping{Subject: v1alpha1.Expression(fmt.Sprintf("%q + (%s)", fmt.Sprint(i), text)), Name: text, Groups: v1alpha1.Expression(expression), Require: v1alpha1.Expression(expression + " == []")},
+	}
+	claims := `{"a":[` + strings.TrimSuffix(strings.Repeat(`"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",`, 280), ",") + `]}`
+	for range 16 {
+		p.Spec.Mapping.Examples = append(p.Spec.Mapping.Examples, v1alpha1.MappingExample{Claims: apiruntime.RawExtension{Raw: []byte(claims)}})
+	}
+	return p
 }
 
 // spent is the CPU time of this process: on a machine with other work the wall's says little.

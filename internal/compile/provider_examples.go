@@ -15,7 +15,7 @@ import (
 // Bounds of what the schema cannot bound, or bounds too.
 const (
 	examplesMost     = 16
-	exampleBytesMost = 16384
+	exampleBytesMost = v1alpha1.ExampleBytes
 )
 
 // runExamples compares what the mapping makes of each example with what is wanted.
@@ -50,7 +50,7 @@ func runExamples(examples []v1alpha1.MappingExample, m *mapping.Mapping, r *Repo
 
 func exampleClaims(raw []byte) (claims map[string]any, wrong string) {
 	if len(raw) > exampleBytesMost {
-		return nil, fmt.Sprintf("have %d bytes; use at most %d", len(raw), exampleBytesMost)
+		return nil, fmt.Sprintf("are larger than %d bytes; leave out what the mapping does not read", exampleBytesMost)
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()

@@ -14,12 +14,24 @@ const (
 )
 
 func localPolicy(l *v1alpha1.LocalProvider, r *Report) *model.LocalPolicy {
-	policy := &model.LocalPolicy{MinLength: passwordLengthDefault, CheckCommon: true}
+	policy := &model.LocalPolicy{
+		MinLength: passwordLengthDefault, CheckCommon: true, Registration: model.RegistrationClosed, ResetEnabled: true,
+	}
 	if l == nil {
 		return policy
 	}
 	if l.CheckCommon != nil {
 		policy.CheckCommon = *l.CheckCommon
+	}
+	if l.ResetEnabled != nil {
+		policy.ResetEnabled = *l.ResetEnabled
+	}
+	switch l.Registration {
+	case "":
+	case model.RegistrationClosed, model.RegistrationInvitationOnly, model.RegistrationOpen:
+		policy.Registration = l.Registration
+	default:
+		r.refuse(v1alpha1.ReasonUnsupportedValue, "spec.local.registration", "%s is not served by this version; use Closed, InvitationOnly or Open", quote(l.Registration))
 	}
 	if l.MinLength != nil {
 		policy.MinLength = int(*l.MinLength)

@@ -20,7 +20,7 @@ const (
 	upstreamScopesMost   = 32
 	upstreamScopeMost    = 256
 	upstreamClientIDMost = 256
-	upstreamSecretMost   = 4096
+	upstreamSecretMost   = 500 // of a Secret in a cluster no more than 512 bytes are kept
 	githubMost           = 64
 )
 
@@ -107,7 +107,7 @@ func upstreamURL(declared v1alpha1.UpstreamURL, field string, dev bool, r *Repor
 	case wrong != "":
 	case len(raw) > uriMost:
 		wrong = "is too long; use at most 1024 characters"
-	case u.Scheme != "https" && !(dev && u.Scheme == "http" && loopback(u.Hostname())):
+	case u.Scheme != "https" && (!dev || u.Scheme != "http" || !loopback(u.Hostname())):
 		wrong = "must use https"
 	default:
 		wrong = checkAuthority(raw, u)

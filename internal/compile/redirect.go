@@ -22,6 +22,7 @@ func (t *tenancy) redirects(o *v1alpha1.ApiApplication, app *model.Application, 
 		app.RedirectURIs = redirectURIs(o.Spec.RedirectURIs, "spec.redirectURIs", o.Spec.Type, r)
 	}
 	app.PostLogoutRedirectURIs = redirectURIs(o.Spec.PostLogoutRedirectURIs, "spec.postLogoutRedirectURIs", o.Spec.Type, r)
+	app.BackChannelURI = backChannelURI(o, app, r)
 	app.AllowedOrigins = allowedOrigins(o, r)
 	if o.Spec.Type != v1alpha1.TypeNative && !t.dev {
 		for _, uri := range app.RedirectURIs {
@@ -31,6 +32,27 @@ func (t *tenancy) redirects(o *v1alpha1.ApiApplication, app *model.Application, 
 			}
 		}
 	}
+}
+
+// backChannelURI is where the application is told of sign-outs (OpenID Connect Back-Channel
+// Logout section 2.2). One that will not do is left out: the application works without.
+func backChannelURI(o *v1alpha1.ApiApplication, app *model.Application, r *Report) string {
+	const field = "spec.logout.backChannelURI"
+	if o.Spec.Logout == nil || o.Spec.Logout.BackChannelURI == "" {
+		return ""
+	}
+	uri := o.Spec.Logout.BackChannelURI
+	switch wrong := notFetched(uri); {
+	case wrong != "" && strings.Contains(uri, "@"): // what stands before it may be a password
+		r.find(v1alpha1.ReasonInvalidSpec, field, "%s", wrong)
+	case wrong != "":
+		r.find(v1alpha1.ReasonInvalidSpec, field, "%s %s", quote(uri), wrong)
+	case !app.Allows(oauth.AuthorizationCode) || !app.ProtocolScopes.Has(oauth.OpenID):
+		r.find(v1alpha1.ReasonInvalidSpec, field, "is only read where people sign in; add authorization_code to spec.grantTypes and openid to spec.scopes, or remove it")
+	default:
+		return uri
+	}
+	return ""
 }
 
 // redirectURIs admits URIs as they are written: anything looser lets an attacker receive

@@ -15,7 +15,7 @@ import (
 func servedAs(t *testing.T, spec v1alpha1.ApiApplicationSpec) *v1alpha1.EffectiveApplication {
 	t.Helper()
 	spec.OrganizationRef.Name = "acme"
-	spec.Scopes = []v1alpha1.ApplicationScope{"org:read"}
+	spec.Scopes = append([]v1alpha1.ApplicationScope{"org:read"}, spec.Scopes...)
 	meta := metav1.ObjectMeta{Namespace: "acme", Name: "acme", UID: "1"}
 	result := compile.Compile(compile.Input{
 		Issuer:        "https://auth.example.com",
@@ -92,5 +92,27 @@ func TestAnAudienceIsAnAbsoluteURIAndNoneOfOurs(t *testing.T) {
 		if want := slices.Contains(good, audience); (len(got.Audiences) == 1) != want {
 			t.Errorf("%q is served: %v, want %v", audience, !want, want)
 		}
+	}
+}
+
+// One that cannot be told of sign-outs works without: people sign in to it all the same.
+func TestSignOutsAreToldOverTLSToWhereverPeopleSignIn(t *testing.T) {
+	const right = "https://app.example.com:8443/logout?a=b"
+	for uri, told := range map[string]bool{
+		right: true, "": false, "http://app.example.com/logout": false, "http://localhost/logout": false, "https://app.example.com/#": false,
+		"https://ann:secret@app.example.com/": false, "https://app.example.com/a b": false, "https://127.1/": false, "ftp://app.example.com/": false,
+	} {
+		spec := v1alpha1.ApiApplicationSpec{
+			Type: v1alpha1.TypeSPA, Scopes: []v1alpha1.ApplicationScope{"openid"}, RedirectURIs: []v1alpha1.RedirectURI{"https://app.example.com/cb"},
+			Logout: &v1alpha1.ApplicationLogout{BackChannelURI: uri},
+		}
+		want := map[bool]string{true: uri}[told]
+		if got := servedAs(t, spec).BackChannelURI; got != want {
+			t.Errorf("%q: served %q", uri, got)
+		}
+	}
+	spec := v1alpha1.ApiApplicationSpec{Type: v1alpha1.TypeDevice, Scopes: []v1alpha1.ApplicationScope{"openid"}, Logout: &v1alpha1.ApplicationLogout{BackChannelURI: right}}
+	if got := servedAs(t, spec).BackChannelURI; got != "" {
+		t.Errorf("a device is told of %q", got)
 	}
 }

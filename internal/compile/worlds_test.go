@@ -248,7 +248,10 @@ func drawSettings(t *rapid.T, s *v1alpha1.AuthProviderSpec) {
 	switch of {
 	case "Local":
 		if rapid.Bool().Draw(t, "local") {
-			s.Local = &v1alpha1.LocalProvider{MinLength: new(int32(rapid.Int32Range(0, 20).Draw(t, "minLength")))}
+			s.Local = &v1alpha1.LocalProvider{
+				MinLength: new(int32(rapid.Int32Range(0, 20).Draw(t, "minLength"))), ResetEnabled: new(rapid.Bool().Draw(t, "resetEnabled")),
+				Registration: pick(t, []string{"", "Closed", "InvitationOnly", "Open", "Everybody"}, "registration"),
+			}
 		}
 	case "OIDC":
 		s.OIDC = &v1alpha1.OIDCProvider{Issuer: url, ClientID: "a", Scopes: list[v1alpha1.UpstreamScope](t, []string{"openid", "a", "b c"}, 2, "upstream scopes")}

@@ -116,12 +116,19 @@ func holdingsOf(roles []*model.Role) (holdings []model.Holding) {
 func (p *place) signIn() Node {
 	var names []string
 	for _, provider := range p.Providers {
-		names = append(names, provider.Namespace+"/"+provider.Name)
+		names = append(names, provider.Namespace+"/"+provider.Name+suspendedNote(provider))
 	}
 	if len(names) == 0 {
 		return Node{Kind: "sign-in", Name: "none", Note: "nobody can sign in here"}
 	}
 	return Node{Kind: "sign-in", Name: strings.Join(names, ", ")}
+}
+
+func suspendedNote(p *model.Provider) string {
+	if p.Suspended {
+		return " (suspended: nobody signs in by it)"
+	}
+	return ""
 }
 
 // role is a Role with its scopes, each with where it is from, and its holders.

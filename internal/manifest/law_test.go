@@ -112,6 +112,9 @@ var words = []string{"acme", "globex", "default", "gatehouse-system", "cli", "me
 func randomObject(t *rapid.T, kind string, i int) map[string]any {
 	s := openAPI[kind]
 	spec := randomValue(t, s.Properties["spec"])
+	if kind == "AuthProvider" {
+		matchType(t, spec)
+	}
 	word := func(what string, among ...string) string { return rapid.SampledFrom(among).Draw(t, what) }
 	return map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": kind, "spec": spec,
@@ -120,6 +123,47 @@ func randomObject(t *rapid.T, kind string, i int) map[string]any {
 			"namespace": word("namespace", "acme", "globex", "gatehouse-system"),
 		},
 	}
+}
+
+// matchType gives most providers the settings of their type and no others, as the schema has
+// it.
+func matchType(t *rapid.T, spec any) {
+	fields, _ := spec.(map[string]any)
+	of := map[string]string{"oidc": "OIDC", "oauth2": "OAuth2", "github": "GitHub", "saml": "SAML", "ldap": "LDAP"}
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		if _, there := fields[name]; there && rapid.IntRange(0, 3).Draw(t, "type") > 0 {
+			fields["type"] = of[name]
+		}
+	}
+	for name, typed := range of {
+		if fields["type"] != typed {
+			delete(fields, name)
+		}
+	}
+	if fields["type"] == "Local" {
+		for _, name := range []string{"mapping", "provisioning", "groupsMaxAge"} {
+			delete(fields, name)
+		}
+	} else {
+		delete(fields, "local")
+	}
+}
+
+// randomJSON is what a field may hold that may hold anything.
+func randomJSON(t *rapid.T, depth int) any {
+	switch kind := rapid.IntRange(0, 5).Draw(t, "any"); {
+	case kind == 0 && depth > 0:
+		return []any{randomJSON(t, depth-1), randomJSON(t, depth-1)}
+	case kind == 1 && depth > 0:
+		return map[string]any{rapid.String().Draw(t, "name"): randomJSON(t, depth-1)}
+	case kind == 2:
+		return rapid.Int64().Draw(t, "integer")
+	case kind == 3:
+		return rapid.Float64Range(-1e300, 1e300).Draw(t, "number")
+	case kind == 4:
+		return nil
+	}
+	return rapid.String().Draw(t, "text")
 }
 
 func randomValue(t *rapid.T, s apiextensionsv1.JSONSchemaProps) any {
@@ -143,6 +187,11 @@ func randomValue(t *rapid.T, s apiextensionsv1.JSONSchemaProps) any {
 
 func randomMap(t *rapid.T, s apiextensionsv1.JSONSchemaProps) any {
 	object := map[string]any{}
+	if s.XPreserveUnknownFields != nil {
+		for _, name := range []string{"sub", "email", "groups"} {
+			object[name] = randomJSON(t, 3)
+		}
+	}
 	if s.AdditionalProperties != nil {
 		for range rapid.IntRange(0, 2).Draw(t, "entries") {
 			object[rapid.String().Draw(t, "key")] = randomValue(t, *s.AdditionalProperties.Schema)

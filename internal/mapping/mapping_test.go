@@ -167,7 +167,7 @@ func TestRequireLetsNobodyInByMistake(t *testing.T) {
 		p, err := m.Apply(claims(t, c.claims))
 		var unread, unreadWanted *mapping.Error
 		switch {
-		case c.want == nil && (err != nil || p.Subject != "me"), c.want == mapping.ErrRequired && err != mapping.ErrRequired,
+		case c.want == nil && (err != nil || p.Subject != "me"), errors.Is(c.want, mapping.ErrRequired) != errors.Is(err, mapping.ErrRequired),
 			errors.As(c.want, &unreadWanted) && (!errors.As(err, &unread) || unread.Field != "require"):
 			t.Errorf("%s of %s: %+v, %v", require, c.claims, p, err)
 		}

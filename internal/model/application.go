@@ -31,6 +31,9 @@ type Application struct {
 	RedirectURIs []string
 	// PostLogoutRedirectURIs may follow a sign-out; compared exactly.
 	PostLogoutRedirectURIs []string
+	// BackChannelURI is told when a session ends in which somebody signed in there; empty:
+	// nobody is.
+	BackChannelURI string
 	// AllowedOrigins are the web origins whose scripts may read answers, as browsers
 	// write them: "https://app.example.com".
 	AllowedOrigins []string

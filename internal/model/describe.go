@@ -112,6 +112,9 @@ func (a *Application) describe(b *strings.Builder) {
 	}
 	describeList(b, "    codes to", a.RedirectURIs)
 	describeList(b, "    after sign-out to", a.PostLogoutRedirectURIs)
+	if a.BackChannelURI != "" {
+		fmt.Fprintf(b, "    tells of sign-outs %q\n", a.BackChannelURI)
+	}
 	describeList(b, "    scripts of", a.AllowedOrigins)
 	if a.Allows(oauth.AuthorizationCode) {
 		fmt.Fprintf(b, "    consent %s%s, PKCE %s\n", a.Consent.Mode, mark(a.Consent.MaxAge > 0, fmt.Sprint(" for ", a.Consent.MaxAge)),

@@ -10,7 +10,8 @@ import (
 func (p *Provider) Describe() string {
 	text := fmt.Sprintf("%s/%s %s %q%s%s", p.Namespace, p.Name, p.Type, p.DisplayName, mark(!p.Installation(), " of its own"), mark(p.Suspended, " suspended"))
 	if p.Local != nil {
-		text += fmt.Sprintf(" at least %d characters%s", p.Local.MinLength, mark(p.Local.CheckCommon, ", not a common one"))
+		text += fmt.Sprintf(" at least %d characters%s%s%s", p.Local.MinLength, mark(p.Local.CheckCommon, ", not a common one"),
+			mark(p.Local.Registration != RegistrationClosed, ", registration "+p.Local.Registration), mark(!p.Local.ResetEnabled, ", no resets by mail"))
 	}
 	var parts []string
 	for _, s := range append(p.Settings(), p.Rules()...) {

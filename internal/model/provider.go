@@ -120,8 +120,10 @@ func (p *Provider) only(next *Provider) *Provider {
 	kept := *p
 	if p.Local != nil && next.Local != nil {
 		kept.Local = &LocalPolicy{
-			MinLength:   max(p.Local.MinLength, next.Local.MinLength),
-			CheckCommon: p.Local.CheckCommon || next.Local.CheckCommon,
+			MinLength:    max(p.Local.MinLength, next.Local.MinLength),
+			CheckCommon:  p.Local.CheckCommon || next.Local.CheckCommon,
+			Registration: lessOpen(p.Local.Registration, next.Local.Registration),
+			ResetEnabled: p.Local.ResetEnabled && next.Local.ResetEnabled,
 		}
 	}
 	modes := []string{ProvisionJIT, ProvisionLinkOnly, ProvisionDeny}
@@ -140,4 +142,15 @@ func (p *Provider) only(next *Provider) *Provider {
 func (p *Provider) sameSettings(other *Provider) bool {
 	return p.Mapping.Equal(other.Mapping) && reflect.DeepEqual(p.OIDC, other.OIDC) && reflect.DeepEqual(p.OAuth2, other.OAuth2) &&
 		reflect.DeepEqual(p.GitHub, other.GitHub) && reflect.DeepEqual(p.SAML, other.SAML) && reflect.DeepEqual(p.LDAP, other.LDAP)
+}
+
+// lessOpen is the one of two by which fewer people make accounts.
+func lessOpen(a, b string) string {
+	switch {
+	case a == b:
+		return a
+	case a == RegistrationOpen && b == RegistrationInvitationOnly, a == RegistrationInvitationOnly && b == RegistrationOpen:
+		return RegistrationInvitationOnly
+	}
+	return RegistrationClosed
 }

@@ -82,6 +82,9 @@ func (a *Application) only(next *Application) *Application {
 	kept.Holdings = sameHoldings(a.Holdings, next.Holdings)
 	kept.RedirectURIs = inBoth(a.RedirectURIs, next.RedirectURIs)
 	kept.PostLogoutRedirectURIs = inBoth(a.PostLogoutRedirectURIs, next.PostLogoutRedirectURIs)
+	if a.BackChannelURI != next.BackChannelURI {
+		kept.BackChannelURI = ""
+	}
 	kept.AllowedOrigins = inBoth(a.AllowedOrigins, next.AllowedOrigins)
 	kept.Audiences = inBoth(a.Audiences, next.Audiences)
 	kept.Resources = inBoth(a.Resources, next.Resources)

@@ -71,8 +71,8 @@ func TestOnlyTheScopesOfBothCataloguesAreLeft(t *testing.T) {
 
 func TestTheStricterRuleForPasswordsIsLeft(t *testing.T) {
 	world := func(p LocalPolicy) *Snapshot { return NewSnapshot("d", nil, []*Provider{{UID: "p", Local: &p}}, nil) }
-	old, next := world(LocalPolicy{MinLength: 8, CheckCommon: true}), world(LocalPolicy{MinLength: 16})
-	if got := *old.Only(next).Provider("p").Local; got != (LocalPolicy{MinLength: 16, CheckCommon: true}) {
+	old, next := world(LocalPolicy{MinLength: 8, CheckCommon: true, Registration: RegistrationOpen, ResetEnabled: true}), world(LocalPolicy{MinLength: 16, Registration: RegistrationInvitationOnly})
+	if got := *old.Only(next).Provider("p").Local; got != (LocalPolicy{MinLength: 16, CheckCommon: true, Registration: RegistrationInvitationOnly}) {
 		t.Errorf("%+v is left", got)
 	}
 	if got := *old.Provider("p").Local; got.MinLength != 8 {

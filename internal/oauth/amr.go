@@ -9,7 +9,12 @@ import (
 const (
 	AMRPassword = "pwd" // a password
 	AMROneTime  = "otp" // a code of an authenticator app, or a recovery code
-	AMRMulti    = "mfa" // more than one factor, whatever they were
+	// A key proves that it is there: one that lives in a device and cannot be copied, or one
+	// that may be on several.
+	AMRHardwareKey = "hwk"
+	AMRSoftwareKey = "swk"
+	AMRUser        = "user" // somebody was there and let it
+	AMRMulti       = "mfa"  // more than one factor, whatever they were
 )
 
 // Values of the claim acr. They are those of ISO/IEC 29115 as far as a sign-in can fulfil

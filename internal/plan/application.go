@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -94,6 +95,7 @@ func (r record) permissions(old, next *model.Application) {
 	r.set(FieldGrantTypes, grantNames(old.GrantTypes), grantNames(next.GrantTypes))
 	r.set(FieldRedirects, old.RedirectURIs, next.RedirectURIs)
 	r.set(FieldPostLogout, old.PostLogoutRedirectURIs, next.PostLogoutRedirectURIs)
+	r.value(FieldBackChannel, cmp.Or(old.BackChannelURI, "nowhere"), cmp.Or(next.BackChannelURI, "nowhere"), Changed)
 	r.set(FieldOrigins, old.AllowedOrigins, next.AllowedOrigins)
 	r.set(FieldAudiences, old.Audiences, next.Audiences)
 	r.set(FieldResources, old.Resources, next.Resources)

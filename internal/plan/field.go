@@ -22,6 +22,18 @@ const (
 	FieldRefreshTotal    = "refreshTokenAbsoluteTTL"
 	FieldExternal        = "externalApplications"
 	FieldLogin           = "login"
+	FieldEnforceSSO      = "login.enforceSSO"
+	FieldSSOMaxAge       = "login.ssoMaxAge"
+	FieldSecondFactor    = "login.secondFactor.mode"
+	FieldGracePeriod     = "login.secondFactor.gracePeriod"
+	FieldProviderAMR     = "login.secondFactor.acceptProviderAMR"
+	FieldSessionIdle     = "login.session.idleTimeout"
+	FieldSessionLife     = "login.session.absoluteLifetime"
+	FieldBreakGlass      = "login.breakGlass"
+	FieldDefaultRoles    = "defaultRoles"
+	FieldPriority        = "priority"
+	FieldDomains         = "domains"
+	FieldBranding        = "branding"
 	FieldScope           = "scope"
 	FieldDescription     = "description"
 	FieldIncludes        = "includes"
@@ -42,6 +54,7 @@ const (
 	FieldGrantTypes      = "grantTypes"
 	FieldRedirects       = "redirectURIs"
 	FieldPostLogout      = "postLogoutRedirectURIs"
+	FieldBackChannel     = "logout.backChannelURI"
 	FieldOrigins         = "allowedOrigins"
 	FieldAudiences       = "audiences"
 	FieldResources       = "resources"
@@ -59,6 +72,8 @@ const (
 	FieldExpiresAt       = "expiresAt"
 	FieldMinLength       = "minLength"
 	FieldCheckCommon     = "checkCommon"
+	FieldRegistration    = "registration"
+	FieldResetEnabled    = "resetEnabled"
 	FieldSettings        = "settings"
 	FieldUpstreamMembers = "organizations"
 	FieldMapping         = "mapping"
@@ -88,10 +103,11 @@ var labels = map[string]string{
 	FieldOwnScopes: "scopes for itself", FieldAbroad: "scopes here, where members may let it in",
 	FieldClientID: "client ID", FieldClientIDOwner: "client ID, another application had it",
 	FieldType: "type", FieldProtocol: "scopes of the protocol", FieldGrantTypes: "grant types", FieldRedirects: "codes are sent to",
-	FieldPostLogout: "after a sign-out people may be sent to", FieldOrigins: "scripts that read answers", FieldAudiences: "serves as resource server",
+	FieldPostLogout: "after a sign-out people may be sent to", FieldBackChannel: "is told of sign-outs at", FieldOrigins: "scripts that read answers", FieldAudiences: "serves as resource server",
 	FieldResources: "may ask for tokens for", FieldCredentials: "proves itself by", FieldConsent: "people are asked",
 	FieldOutput: "programs read its credentials from", FieldRotation: "its client secret is replaced", FieldOverlap: "a client secret that was replaced works for",
 	FieldGeneration: "its client secret is replaced now, generation",
 	FieldPKCE:       "PKCE", FieldFormat: "access tokens are", FieldIDTokenAlg: "ID tokens are signed with", FieldIntrospection: "introspects tokens of",
 	FieldAccess: "works in", FieldExpiresAt: "expires", FieldMinLength: "fewest characters of a password", FieldCheckCommon: "common passwords are",
+	FieldRegistration: "accounts are made by people themselves", FieldResetEnabled: "links that set a new password are",
 }

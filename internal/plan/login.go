@@ -8,22 +8,6 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 )
 
-// Fields of what an organization says of its people: the words of the JSON form.
-const (
-	FieldEnforceSSO   = "login.enforceSSO"
-	FieldSSOMaxAge    = "login.ssoMaxAge"
-	FieldSecondFactor = "login.secondFactor.mode"
-	FieldGracePeriod  = "login.secondFactor.gracePeriod"
-	FieldProviderAMR  = "login.secondFactor.acceptProviderAMR"
-	FieldSessionIdle  = "login.session.idleTimeout"
-	FieldSessionLife  = "login.session.absoluteLifetime"
-	FieldBreakGlass   = "login.breakGlass"
-	FieldDefaultRoles = "defaultRoles"
-	FieldPriority     = "priority"
-	FieldDomains      = "domains"
-	FieldBranding     = "branding"
-)
-
 // loginRules compares which sign-ins count. Whatever lets a sign-in count that did not is
 // wider. A rule that nothing rests on is compared all the same: tomorrow something may.
 func (r record) loginRules(old, rules model.LoginRules) {

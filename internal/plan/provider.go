@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -68,6 +69,9 @@ func providersByName(list []*model.Provider) map[name]*model.Provider {
 	return byName
 }
 
+// openness orders who may make an account.
+var openness = map[string]int{model.RegistrationClosed: 0, model.RegistrationInvitationOnly: 1, model.RegistrationOpen: 2}
+
 // passwords compares the rules for new passwords: the weaker ones are the wider.
 func (r record) passwords(old, next *model.LocalPolicy) {
 	none := model.LocalPolicy{}
@@ -83,6 +87,13 @@ func (r record) passwords(old, next *model.LocalPolicy) {
 	}
 	r.value(FieldMinLength, fmt.Sprint(old.MinLength), fmt.Sprint(next.MinLength), effect)
 	r.allows(FieldCheckCommon, !old.CheckCommon, !next.CheckCommon, "refused", "taken")
+	before, after := cmp.Or(old.Registration, model.RegistrationClosed), cmp.Or(next.Registration, model.RegistrationClosed)
+	effect = Narrowed
+	if openness[after] > openness[before] {
+		effect = Widened
+	}
+	r.value(FieldRegistration, before, after, effect)
+	r.allows(FieldResetEnabled, old.ResetEnabled, next.ResetEnabled, "not mailed", "mailed to people who ask")
 }
 
 // settings compares by whom people are asked elsewhere. Whoever answers there says who

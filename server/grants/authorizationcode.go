@@ -100,6 +100,12 @@ func (p *Pipeline) redeemCode(ctx context.Context, r *Request, c *store.Authoriz
 		return redemption{}, p.burn(ctx, r, c, "resource is not that of the authorization request, or may no longer be asked for", err)
 	}
 	g := newGrant(r, standing.Organization, c)
+	if standing.Application.BackChannelURI != "" && scopes.Has(oauth.OpenID) {
+		g.Login = &store.Login{
+			SessionID: c.SessionID, ApplicationUID: c.ApplicationUID, OrganizationID: c.OrganizationID,
+			UserID: c.UserID, ExpiresAt: c.SessionEndsAt,
+		}
+	}
 	ev := event(r, c.UserID, "grant.created", uuid.UUID(g.ID).String())
 	ev.OrganizationID, ev.Reason = c.OrganizationID, createdBy("authorization_code", &standing)
 	if err := p.tell(ctx, r, &standing); err != nil {
@@ -114,6 +120,9 @@ func (p *Pipeline) redeemCode(ctx context.Context, r *Request, c *store.Authoriz
 	}
 	got := p.redeemed(r, &g, standing, scopes)
 	got.nonce = c.Nonce
+	if g.Login != nil {
+		got.session = c.SessionID
+	}
 	return got, nil
 }
 

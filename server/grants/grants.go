@@ -85,6 +85,7 @@ type redemption struct {
 	resource string // empty: the organization's own
 	refresh  string
 	nonce    string
+	session  string // that its end is told of; empty: the application does not want to know
 }
 
 // types are the grant types served, each in the file of its name.

@@ -52,7 +52,7 @@ func (p *Pipeline) idToken(i *Issued, c clientauth.Client, got *redemption) (str
 	return p.Tokens.MintIDToken(c.Application.IDTokenAlg, &tokens.IDToken{
 		Subject: got.grant.UserID, Audience: c.Application.ClientID,
 		IssuedAt: i.Access.IssuedAt, ExpiresAt: i.Access.IssuedAt.Add(idTokenLife),
-		AuthTime: got.grant.AuthTime, AMR: amr, ACR: oauth.ACR(amr), Nonce: got.nonce,
+		AuthTime: got.grant.AuthTime, AMR: amr, ACR: oauth.ACR(amr), Nonce: got.nonce, SessionID: got.session,
 		AccessToken: i.AccessToken, OrganizationSlug: c.Organization.Slug, OrganizationID: c.Organization.ID,
 		Name: who.Name, Email: who.Email, EmailVerified: who.EmailVerified, Groups: who.Groups,
 	})

@@ -111,6 +111,9 @@ func (u *refresh) redeem(ctx context.Context) (redemption, error) {
 		return redemption{}, err
 	}
 	got := redemption{grant: g, standing: standing, scopes: standing.Limit(asked), resource: g.Resource}
+	if standing.Application.BackChannelURI != "" {
+		got.session = g.SessionID
+	}
 	if Worthless(got.scopes) {
 		return redemption{}, oauth.Refuse(oauth.InvalidScope, "nothing is left of what was granted")
 	}

@@ -267,3 +267,14 @@ func TestCodesOfAppsAreLimitedByPersonAndSource(t *testing.T) {
 		}
 	}
 }
+
+// Requests that wait for their turn carry the time of when they began.
+func TestATryThatBeganEarlierIsNotHeldBackByALaterOne(t *testing.T) {
+	s := NewSignIn(1)
+	if wait := s.Try(start.Add(time.Second), "ann", "home"); wait != 0 {
+		t.Fatal(wait)
+	}
+	if wait := s.Try(start, "bob", "home"); wait != 0 {
+		t.Errorf("it waits %s", wait)
+	}
+}

@@ -24,10 +24,12 @@ func newThrottle(free int, longest time.Duration, scale float64) *throttle {
 	return &throttle{free: int(float64(free) * scale), longest: longest, scale: scale, tries: newTable[tries](forgetAfter)}
 }
 
-// wait returns how long the key must wait before its next try.
+// wait returns how long the key must wait before its next try. A try that was counted with a
+// later clock, by a request that began later and came first, makes nobody wait for longer.
 func (t *throttle) wait(now time.Time, key string) time.Duration {
 	k := t.tries.look(now, key)
-	return max(0, t.delay(k.count)-now.Sub(k.last))
+	delay := t.delay(k.count)
+	return max(0, min(delay, delay-now.Sub(k.last)))
 }
 
 // count adds n tries, or takes them back.

@@ -2,8 +2,9 @@
 // the device's code and its approval, sign-out, errors. It decides nothing; a page is a
 // function from its data to HTML.
 //
-// The pages need no script and load nothing from elsewhere: one style sheet and one icon,
-// embedded, under names that change with their content. html/template escapes whatever
+// The pages load nothing from elsewhere: one style sheet and one icon, embedded, under names
+// that change with their content. They need no script, but where a security key or passkey
+// is used: webauthn.js talks to it, on the pages that have a KeyForm. html/template escapes whatever
 // comes from a declaration or a request. Start reading at the types below; the texts are
 // in html/, the looks in static/style.css.
 package pages

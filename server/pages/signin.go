@@ -24,6 +24,7 @@ type LoginPage struct {
 	Again              bool  // it has to be proven again
 	Forgot             bool  // a link to set a new password can be mailed
 	Register           bool  // anybody may make an account
+	Passkey            KeyForm
 }
 
 // Way is a provider that one can sign in with.

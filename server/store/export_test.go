@@ -126,3 +126,8 @@ func MigrateTo(ctx context.Context, path string, version int64) error {
 	}
 	return errors.Join(err, db.Close())
 }
+
+// SweepThrottles is one batch of the sweep, with room for so many.
+func (db *DB) SweepThrottles(ctx context.Context, now time.Time, most int) (int, error) {
+	return db.sweepThrottles(ctx, now, most)
+}

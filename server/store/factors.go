@@ -8,10 +8,14 @@ import (
 // FactorKind is what kind of thing a factor is.
 type FactorKind string
 
-// FactorTOTP is an authenticator app (RFC 6238).
-const FactorTOTP FactorKind = "totp"
+// Kinds of factors.
+const (
+	FactorTOTP FactorKind = "totp"     // an authenticator app (RFC 6238)
+	FactorKey  FactorKind = "webauthn" // a security key or passkey (Web Authentication)
+)
 
-// MaxFactors is how many factors somebody may have. Each is one more that a guess may hit.
+// MaxFactors is how many factors of a kind somebody may have. Each app is one more that a
+// guess may hit.
 const MaxFactors = 5
 
 // Factor is what a person proves themselves with besides what they sign in with first. One
@@ -23,6 +27,7 @@ type Factor struct {
 	Name       string // given by its owner
 	Secret     []byte // sealed; factors.Vault reads it
 	LastStep   int64  // of FactorTOTP: the newest that was used
+	Key        Key    // of FactorKey
 	CreatedAt  time.Time
 	LastUsedAt time.Time
 }
@@ -31,13 +36,14 @@ const (
 	// factorOf wants a user's ID at its end.
 	factorOf = `SELECT 1 FROM factors WHERE user_id = `
 
-	insertFactor = `INSERT INTO factors (id, user_id, kind, name, secret, last_step, created_at, last_used_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT EXISTS (` + disabledAccount + `$2)
-		AND (SELECT COUNT(*) FROM factors WHERE user_id = $2) < $9
-		AND NOT EXISTS (SELECT 1 FROM factors WHERE id = $1)`
+	insertFactor = `INSERT INTO factors (id, user_id, kind, name, secret, last_step, created_at, last_used_at, ` + keyColumns + `)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+		WHERE NOT EXISTS (` + disabledAccount + `$2)
+		AND (SELECT COUNT(*) FROM factors WHERE user_id = $2 AND kind = $3) < $20
+		AND NOT EXISTS (SELECT 1 FROM factors WHERE id = $1 OR credential_id = $9)`
 
-	selectFactors = `SELECT id, user_id, kind, name, secret, last_step, created_at, last_used_at FROM factors
-		WHERE user_id = $1 ORDER BY created_at, id`
+	selectFactor  = `SELECT id, user_id, kind, name, secret, last_step, created_at, last_used_at, ` + keyColumns + ` FROM factors `
+	selectFactors = selectFactor + `WHERE user_id = $1 ORDER BY created_at, id`
 
 	// A step counts once, and so does every one before it: of two that come with the same
 	// code, on whatever replica, one changes the row.
@@ -65,16 +71,22 @@ type NewFactor struct {
 	Codes     [][]byte // keyed hashes of recovery codes, for who has none
 	SessionID string   // where it was enrolled
 	EndOthers bool     // end the person's other sessions
+	Challenge Once     // of FactorKey: what it has answered
 }
 
 // AddFactor adds a factor that was confirmed. It comes with the recovery codes if the person
 // has none, and AddFactor reports so; else those that they have stay. ErrConflict: the
-// account is disabled, has MaxFactors, or this very factor already.
+// account is disabled, has MaxFactors of the kind, or this very factor already; or the key is
+// known, whosever it is, or its challenge was answered before.
 func (db *DB) AddFactor(ctx context.Context, f NewFactor, ev Event) (withCodes bool, err error) {
 	err = db.write(ctx, func(t *tx) error {
-		err := t.one(ErrConflict, insertFactor, f.ID, f.UserID, string(f.Kind), f.Name, blob(f.Secret), f.LastStep,
-			millis(f.CreatedAt), millis(f.LastUsedAt), MaxFactors)
-		if err != nil {
+		if err := t.useChallenge(f.Challenge); err != nil {
+			return err
+		}
+		args := append([]any{
+			f.ID, f.UserID, string(f.Kind), f.Name, blob(f.Secret), f.LastStep, millis(f.CreatedAt), millis(f.LastUsedAt),
+		}, f.Key.columns()...)
+		if err := t.one(ErrConflict, insertFactor, append(args, MaxFactors)...); err != nil {
 			return err
 		}
 		left, err := t.ids(selectRecoveryCodes, f.UserID)
@@ -207,8 +219,13 @@ func (db *DB) ResetFactors(ctx context.Context, userID string, ev Event) (count 
 }
 
 func scanFactor(s scanner) (f Factor, err error) {
-	var created, used int64
-	err = s.Scan(&f.ID, &f.UserID, &f.Kind, &f.Name, &f.Secret, &f.LastStep, &created, &used)
+	var created, used, blocked int64
+	var transports string
+	k := &f.Key
+	err = s.Scan(&f.ID, &f.UserID, &f.Kind, &f.Name, &f.Secret, &f.LastStep, &created, &used,
+		&k.CredentialID, &k.PublicKey, &k.AAGUID, &k.SignCount, &transports, &k.UserHandle,
+		&k.UserVerified, &k.Discoverable, &k.BackupEligible, &k.BackedUp, &blocked)
 	f.CreatedAt, f.LastUsedAt = moment(created), moment(used)
+	k.Transports, k.BlockedAt = words(transports), moment(blocked)
 	return f, err
 }

@@ -47,6 +47,11 @@ func (db *DB) GrantsOf(ctx context.Context, userID string, now time.Time) ([]Gra
 
 // grant inserts g; ErrConflict when the person's account is disabled.
 func (t *tx) grant(g Grant) error {
+	if g.Login != nil {
+		if err := t.login(*g.Login); err != nil {
+			return err
+		}
+	}
 	return t.one(ErrConflict, insertGrant, g.ID[:], g.UserID, g.ApplicationUID, g.OrganizationID, g.ClientID,
 		joined(g.Scopes), g.SessionID, g.ProviderUID, millis(g.AuthTime), joined(g.AMR),
 		millis(g.CreatedAt), g.Generation, millis(g.RotatedAt), blob(g.Seed), millis(g.IdleExpiresAt),

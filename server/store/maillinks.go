@@ -29,7 +29,7 @@ type MailLink struct {
 const (
 	upsertMailLink = `INSERT INTO mail_links (hash, kind, subject, address, created_at, expires_at)
 		SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (` + disabledAccount + `$3)
-		ON CONFLICT (kind, subject) DO UPDATE SET hash = excluded.hash, address = excluded.address,
+		ON CONFLICT (subject, kind) DO UPDATE SET hash = excluded.hash, address = excluded.address,
 		created_at = excluded.created_at, expires_at = excluded.expires_at`
 
 	selectMailLink = `SELECT hash, kind, subject, address, created_at, expires_at FROM mail_links WHERE hash = $1`

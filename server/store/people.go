@@ -188,6 +188,9 @@ func (t *tx) endEverythingOf(userID string, at time.Time, reason string) error {
 			return err
 		}
 	}
+	if err := t.tell(tellOfUser, deleteLoginsOfUser, userID, at); err != nil {
+		return err
+	}
 	if _, err := t.exec(burnCodesOfUser, userID, millis(at)); err != nil {
 		return err
 	}

@@ -17,8 +17,11 @@ const (
 	selectSession        = selectSessions + ` WHERE hash = $1`
 	selectSessionsOfUser = selectSessions + ` WHERE user_id = $1 ORDER BY last_used_at DESC, id`
 
+	// A new identifier without a new sign-in is no use that makes up for an idle time.
 	renewSession = `UPDATE sessions SET hash = $2, provider_uid = $3, auth_time = $4, last_used_at = $5, expires_at = $6,
-		ip = $7, user_agent = $8, amr = $11, longest_idle = 0 WHERE hash = $1 AND id = $9 AND user_id = $10 AND NOT EXISTS (` + disabledAccount + `$10)
+		ip = $7, user_agent = $8, amr = $11,
+		longest_idle = CASE WHEN $4 > auth_time THEN 0 WHEN $5 - last_used_at > longest_idle THEN $5 - last_used_at ELSE longest_idle END
+		WHERE hash = $1 AND id = $9 AND user_id = $10 AND NOT EXISTS (` + disabledAccount + `$10)
 		AND ($12 = 1 OR NOT EXISTS (` + factorOf + `$10))
 		AND ($13 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $10 AND password_hash = $13))`
 
@@ -156,6 +159,9 @@ func (t *tx) sessionEnded(id string, ev Event) error {
 		return err
 	}
 	if _, err := t.exec(deleteSignIns, id); err != nil {
+		return err
+	}
+	if err := t.tell(tellOfSession, deleteLogins, id, ev.Time); err != nil {
 		return err
 	}
 	_, err := t.changedAll(ev.Time, grantChanged, revokeGrantsOfSession, id, millis(ev.Time), "session ended")

@@ -21,6 +21,9 @@ var sweeps = [...]string{
 	`DELETE FROM consents WHERE (user_id, application_uid, organization_id) IN
 		(SELECT user_id, application_uid, organization_id FROM consents WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM used_assertions WHERE hash IN (SELECT hash FROM used_assertions WHERE expires_at <= $1 LIMIT $2)`,
+	`DELETE FROM logins WHERE (session_id, application_uid, organization_id) IN
+		(SELECT session_id, application_uid, organization_id FROM logins WHERE expires_at <= $1 LIMIT $2)`,
+	`DELETE FROM used_challenges WHERE hash IN (SELECT hash FROM used_challenges WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM sign_ins WHERE (session_id, provider_uid) IN
 		(SELECT session_id, provider_uid FROM sign_ins WHERE expires_at <= $1 LIMIT $2)`,
 }

@@ -31,10 +31,11 @@ const (
 	deleteThrottle           = `DELETE FROM throttles WHERE hash = $1`
 	deleteThrottlesOfAccount = `DELETE FROM throttles WHERE account = $1`
 
-	countThrottles = `SELECT COUNT(*) FROM throttles`
+	// Of those in force: at most MaxThrottles, and what a minute adds.
+	countThrottles = `SELECT COUNT(*) FROM throttles WHERE until > $1`
 
 	sweepThrottles = `DELETE FROM throttles WHERE hash IN (SELECT hash FROM throttles WHERE until <= $1 LIMIT $2)`
-	evictThrottles = `DELETE FROM throttles WHERE hash IN (SELECT hash FROM throttles ORDER BY count, until LIMIT $1)`
+	evictThrottles = `DELETE FROM throttles WHERE hash IN (SELECT hash FROM throttles WHERE count > 0 ORDER BY count, until LIMIT $1)`
 )
 
 // Throttles reads the throttles of the keys, in their order; the zero value for one that is
@@ -125,7 +126,7 @@ func (db *DB) sweepThrottles(ctx context.Context, now time.Time, most int) (int,
 	if err != nil {
 		return 0, err
 	}
-	count, err := row(ctx, db, func(s scanner) (n int, err error) { return n, s.Scan(&n) }, countThrottles)
+	count, err := row(ctx, db, func(s scanner) (n int, err error) { return n, s.Scan(&n) }, countThrottles, millis(now))
 	if err != nil || count <= most {
 		return gone, err
 	}

@@ -213,6 +213,9 @@ type Grant struct {
 	ExpiresAt     time.Time // absolute end
 	RevokedAt     time.Time // zero: in force
 	RevokedReason string
+	// Login is of the application that wants to know when the session ends in which this was
+	// approved. It is kept apart; nil: it does not.
+	Login *Login
 }
 
 // Revocation is one access token that must no longer be accepted.

@@ -13,6 +13,7 @@ type IDToken struct {
 	Subject, Audience             string
 	IssuedAt, ExpiresAt, AuthTime time.Time // in whole seconds, parts of one cut off
 	Nonce, ACR                    string
+	SessionID                     string // sid: of the session, for who is told of its end
 	AMR                           []string
 	AccessToken                   string // that it comes with: at_hash is of it
 	OrganizationSlug              string
@@ -35,6 +36,7 @@ func (m *Minter) MintIDToken(alg string, t *IDToken) (string, error) {
 	b = appendSeconds(b, "auth_time", t.AuthTime)
 	b = appendClaim(b, "nonce", t.Nonce)
 	b = appendClaim(b, "acr", t.ACR)
+	b = appendClaim(b, "sid", t.SessionID)
 	if len(t.AMR) > 0 {
 		b = appendList(b, "amr", t.AMR)
 	}

@@ -23,7 +23,8 @@ import (
 // none is taken for another.
 const (
 	typeID     = "JWT"
-	typeAccess = "at+jwt" // RFC 9068 section 2.1
+	typeAccess = "at+jwt"     // RFC 9068 section 2.1
+	typeLogout = "logout+jwt" // OpenID Connect Back-Channel Logout section 2.4
 )
 
 // signingKey is a key with the headers of what it signs.
@@ -73,6 +74,9 @@ func (m *Minter) signJWT(alg, kind string, at time.Time, claims []byte) (string,
 	}
 	key := all.keys[all.line.Current(at)]
 	head := key.headers[kind]
+	if head == "" {
+		return "", fmt.Errorf("sign %s: no key of algorithm %q signs that", kind, alg)
+	}
 	b := make([]byte, 0, len(head)+base64.RawURLEncoding.EncodedLen(len(claims))+1+base64.RawURLEncoding.EncodedLen(rsaSize))
 	b = base64.RawURLEncoding.AppendEncode(append(b, head...), claims)
 	var room [rsaSize]byte

@@ -228,6 +228,11 @@ func TestNoKindOfTokenIsTakenForAnother(t *testing.T) {
 	if _, ok := m.ParseAccess(m.MintRefresh(a.GrantID, 1, nil, noon)); ok {
 		t.Error("a refresh token is read as an access token")
 	}
+	logout, err := m.MintLogout(keyring.ES256, &Logout{Subject: "usr_1", Audience: "acme.web", SessionID: "ses_1", ID: "1", IssuedAt: noon, ExpiresAt: noon.Add(time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, m, "a logout token", logout)
 	k := signingAtNoon(m, keyring.ES256)
 	for _, kind := range []string{"", "jwt", "AT+JWT", "application/at+jwt", "logout+jwt", "dpop+jwt", "JWT ", "at+jwt\x00"} {
 		refused(t, m, "the claims of an access token as "+kind, forge(t, k, encodeJSON(t, headOf(k, kind)), encodeJSON(t, decoded(t, access, 1))))

@@ -88,8 +88,8 @@ func (m *Minter) Use(keys *keyring.Keyring) {
 		set.macs = append(set.macs, mac)
 		set.byID[k.ID] = mac
 	}
-	set.useSigning(keyring.RS256, keys.SigningKeys(keyring.RS256), typeID)
-	set.useSigning(keyring.ES256, keys.SigningKeys(keyring.ES256), typeID, typeAccess)
+	set.useSigning(keyring.RS256, keys.SigningKeys(keyring.RS256), typeID, typeLogout)
+	set.useSigning(keyring.ES256, keys.SigningKeys(keyring.ES256), typeID, typeAccess, typeLogout)
 	set.jwks = documentOf(set.published, time.Time{})
 	m.keys.Store(set)
 }

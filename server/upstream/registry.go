@@ -37,6 +37,8 @@ func New(p *model.Provider, env Env) (Backend, error) {
 	switch {
 	case p.GitHub != nil:
 		return newGitHub(p, env)
+	case p.LDAP != nil:
+		return newLDAP(p, env)
 	case p.Local != nil:
 		return newLocal(p, env)
 	case p.OAuth2 != nil:

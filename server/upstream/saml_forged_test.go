@@ -164,6 +164,13 @@ func TestAnECDSASignatureHasOneForm(t *testing.T) {
 	r.key, r.signature.asn1 = samlCurve(), true
 	_, err := samlBackend(t, model.SAMLSettings{}, samlCurve()).answer(t, r.xml(t))
 	samlRefuses(t, err, errSAMLKey.Error())
+	r.signature.asn1 = false
+	for _, value := range []string{"", "AAAA", base64.StdEncoding.EncodeToString(make([]byte, 64)), base64.StdEncoding.EncodeToString(make([]byte, 65))} {
+		root := r.element(t)
+		root.FindElement("./Assertion/Signature/SignatureValue").SetText(value)
+		_, err := samlBackend(t, model.SAMLSettings{}, samlCurve()).answer(t, samlWritten(t, root))
+		samlRefuses(t, err, errSAMLKey.Error())
+	}
 }
 
 // Whoever changes one thing of what is signed has signed nothing. Each was good before.

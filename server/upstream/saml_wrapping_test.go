@@ -148,6 +148,10 @@ func TestNothingElseIsReadOrSigned(t *testing.T) {
 			f.response.RemoveChild(f.signed)
 			f.response.AddChild(etree.NewElement("Assertion"))
 		}, "not where it belongs"},
+		"one below the status": {func(f samlForger) {
+			f.response.RemoveChild(f.signed)
+			f.response.SelectElement("Status").AddChild(f.signed)
+		}, "not where it belongs"},
 		"an encrypted one beside it": {func(f samlForger) { f.response.CreateElement("saml:EncryptedAssertion") }, "encrypted"},
 		"none":                       {func(f samlForger) { f.response.RemoveChild(f.signed) }, "no Assertion"},
 		"a Signature in the status": {func(f samlForger) {

@@ -26,7 +26,7 @@ func main() {
 	bare := flag.Bool("bare", false, "be the bare handler (used by bench itself)")
 	length := flag.Duration("for", 3*time.Second, "length of one measurement")
 	rounds := flag.Int("rounds", 3, "measurements of each operation, all servers in turn; the median counts")
-	only := flag.String("only", "", "measure only operations whose name contains this, or compile, cluster or scale")
+	only := flag.String("only", "", "measure only operations whose name contains this, or compile, cluster, scale or signin")
 	peers := flag.Bool("peers", true, "measure oidc-provider and zitadel/oidc as well")
 	load := flag.Duration("load", 0, "instead, load one Gatehouse with all operations for so long, and watch its memory")
 	flag.Parse()
@@ -51,7 +51,7 @@ func main() {
 
 // measureAll prints one table after another; a part that fails ends the run.
 func measureAll(ctx context.Context, how paired, only string) error {
-	if !slices.Contains([]string{"compile", "cluster", "scale"}, only) {
+	if !slices.Contains([]string{"compile", "cluster", "scale", "signin"}, only) {
 		if err := measureOperations(ctx, how); err != nil {
 			return err
 		}
@@ -65,7 +65,12 @@ func measureAll(ctx context.Context, how paired, only string) error {
 		}
 	}
 	if how.wanted("scale") {
-		return measureScale(ctx)
+		if err := measureScale(ctx); err != nil {
+			return err
+		}
+	}
+	if how.wanted("signin") {
+		return measureSignIn(ctx)
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package browser
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -45,6 +47,15 @@ func install(t *testing.T) *installation {
 
 // installWith is install with another configuration.
 func installWith(t *testing.T, change func(*server.Config)) *installation {
+	return installOn(t, "127.0.0.1", change)
+}
+
+// installAs calls it by this name: keys are made for names.
+func installAs(t *testing.T, host string) *installation {
+	return installOn(t, host, func(*server.Config) {})
+}
+
+func installOn(t *testing.T, host string, change func(*server.Config)) *installation {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gatehouse.db")
 	db, err := store.OpenSQLite(t.Context(), path)
@@ -72,7 +83,7 @@ func installWith(t *testing.T, change func(*server.Config)) *installation {
 			leaks.Remember(c.Value)
 		}
 	}))
-	in.url = "http://" + front.Listener.Addr().String()
+	in.url = fmt.Sprintf("http://%s:%d", host, front.Listener.Addr().(*net.TCPAddr).Port)
 	config := server.Config{
 		Issuer: in.url, Store: db, Keyring: keys,
 		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -182,6 +182,10 @@ func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 		{"issuer=" + issuer + ",trustedProxies={10.0.0.0}", "/trustedProxies/0", "does not match"},
 		{"issuer=" + issuer + ",namespaces={Acme}", "/namespaces/0", "does not match"},
 		{"issuer=" + issuer + ",allowUpstreamCIDRs={internal}", "/allowUpstreamCIDRs/0", "does not match"},
+		{"issuer=" + issuer + ",smtp.url=mail.acme.com:25", "/smtp/url", "does not match"},
+		{"issuer=" + issuer + `,smtp.url=smtp://ann:secret@mail.acme.com,smtp.from=a@b.c`, "/smtp/url", "does not match"},
+		{"issuer=" + issuer + ",smtp.url=smtp://mail.acme.com", "/smtp/from", "minLength"},
+		{"issuer=" + issuer + ",smtp.url=smtp://mail.acme.com,smtp.from=a@b.c,smtp.username=x", "/smtp/secretName", "minLength"},
 		{"issuer=" + issuer + ",crds.keep=yes", "/crds/keep", "want boolean"},
 	}
 	each(t, func(t *testing.T, h helm) {
@@ -204,7 +208,8 @@ func TestEveryValueReachesWhatIsDeployed(t *testing.T) {
 			"--tls-cert=/tls/tls.crt", "secretName: pair", "--trusted-proxies=10.0.0.0/8,192.168.0.0/16", "--log-level=debug",
 			"value: \"https://auth.acme.com\"", "image: \"registry.acme.com/gatehouse@sha256:", "imagePullPolicy: Always", "- name: puller",
 			"name: sign-in-view", "type: LoadBalancer", "of-service: x", "host: \"auth.acme.com\"", "ingressClassName: outer",
-			"of-ingress: x", "secretName: outer-pair", "claimName: kept", "of-account: x", "runAsUser: 1000650000",
+			"of-ingress: x", "secretName: outer-pair", "--smtp-url=smtp://mail.acme.com:587", "--smtp-from=no-reply@acme.com", "--smtp-username=gatehouse",
+			"--smtp-password-file=/smtp/password", "--smtp-ca-file=/smtp/ca.crt", "secretName: mail-server", "claimName: kept", "of-account: x", "runAsUser: 1000650000",
 			"value: acme,gatehouse-system,globex", "value: \"auth.gatehouse.dev/installation=blue\"",
 			"memory: 1Gi", "of-pod: x", "label-of-pod: x", "disk: fast", "key: reserved", "nodeAffinity",
 		} {

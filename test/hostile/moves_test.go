@@ -31,6 +31,7 @@ const (
 	app  = "ApiApplication: "
 	role = "Role: "
 	org  = "Organization: "
+	idp  = "AuthProvider: "
 
 	ownOrganization = `
 apiVersion: auth.gatehouse.dev/v1alpha1
@@ -69,6 +70,15 @@ var references = []move{
 	}, {
 		name: "a Secret labelled output", first: secretOf("forged", ", labels: {auth.gatehouse.dev/secret: output}"),
 		spec: machine + `{source: FromSecret, fromSecret: {name: forged, key: secret}}}`, reason: "SecretNotFound", says: "no Secret evil/forged with",
+	}, {
+		name: "a Secret of another namespace for a way to sign in",
+		spec: idp + `{organizationRef: {name: evil}, type: GitHub, github: {clientID: a, clientSecretRef: {name: ci, key: secret}}}`, reason: "SecretNotFound", says: "no Secret evil/ci with",
+	}, {
+		name: "the keyring, sent to a token endpoint of one's choosing",
+		spec: idp + `{organizationRef: {name: evil}, type: OAuth2, oauth2: {clientID: a, authorizationURL: "https://evil.example", tokenURL: "https://evil.example", userInfoURL: "https://evil.example", clientSecretRef: {name: gatehouse-keyring, key: secret}}}`, reason: "SecretNotFound", says: "no Secret evil/gatehouse-keyring with",
+	}, {
+		name: "a Secret without the label, sent to a directory of one's choosing", first: secretOf("bare", ""),
+		spec: idp + `{organizationRef: {name: evil}, type: LDAP, ldap: {url: "ldaps://evil.example", bindDN: cn=a, bindPasswordRef: {name: bare, key: secret}, userSearch: {baseDN: ou=a}}}`, reason: "SecretNotFound", says: "auth.gatehouse.dev/secret: input",
 	}, {
 		name: "a key of a Secret that is no path", first: secretOf("mine", ", labels: {auth.gatehouse.dev/secret: input}"),
 		spec: machine + `{source: FromSecret, fromSecret: {name: mine, key: "../secret"}}}`, refused: "spec.credentials.fromSecret.key",
@@ -150,8 +160,29 @@ var strangers = []move{
 		name: "a way to sign in of one's own", spec: "AuthProvider: {type: Local, local: {minLength: 8}}", reason: "NotAdmitted", says: "gatehouse-system",
 	}, {
 		name: "another's way to sign in",
-		spec: org + `{slug: evil, login: {authProviders: [{name: own, namespace: acme}]}}`,
-		says: "no AuthProvider acme/own is served", // of two findings: the slug has an owner
+		spec: org + `{slug: evil, login: {authProviders: [{name: okta, namespace: acme}]}}`,
+		says: "no AuthProvider acme/okta of this Organization or of the installation is served", // of two findings: the slug has an owner
+	}, {
+		name: "a way to sign in to another organization",
+		spec: idp + `{organizationRef: {name: acme, namespace: acme}, type: OIDC, oidc: {issuer: "https://evil.example", clientID: a}}`, reason: "NotAdmitted", says: "no Organization acme/acme admits this namespace",
+	}, {
+		name: "a way to sign in to an organization that admits applications from everywhere",
+		spec: idp + `{organizationRef: {name: open, namespace: open}, type: OIDC, oidc: {issuer: "https://evil.example", clientID: a}}`, reason: "NotAdmitted", says: "no Organization open/open admits this namespace",
+	}, {
+		name: "a way to sign in to everything",
+		spec: idp + `{type: OIDC, oidc: {issuer: "https://evil.example", clientID: a}}`, reason: "NotAdmitted", says: `accepted only in namespace "gatehouse-system"`,
+	}, {
+		name: "somebody's account by their address",
+		spec: idp + `{organizationRef: {name: evil}, type: OIDC, oidc: {issuer: "https://evil.example", clientID: a}, provisioning: {linkBy: VerifiedEmail}}`, reason: "InvalidSpec", says: "only for an AuthProvider of the installation",
+	}, {
+		name: "passwords of one's own",
+		spec: idp + `{organizationRef: {name: evil}, type: Local}`, reason: "InvalidSpec", says: "for the whole installation",
+	}, {
+		name: "what loops in what is asked of everybody who signs in",
+		spec: idp + `{organizationRef: {name: evil}, type: OIDC, oidc: {issuer: "https://evil.example", clientID: a}, mapping: {groups: "claims.a.filter(x, claims.a.exists(y, claims.a.exists(z, x == z)))"}}`, reason: "InvalidSpec", says: "use fewer loops inside one another",
+	}, {
+		name: "what shares its parts a million times",
+		spec: idp + `{organizationRef: {name: evil}, type: OIDC, oidc: {issuer: "https://evil.example", clientID: a}, mapping: {require: "[[1]]` + strings.Repeat(".map(x, x + x)", 40) + `.exists(x, x == x)"}}`, reason: "InvalidSpec", says: "use at most 8",
 	},
 }
 

@@ -5,7 +5,7 @@ package hostile
 const tenants = `
 {apiVersion: v1, kind: Namespace, metadata: {name: acme}}
 ---
-{apiVersion: v1, kind: Namespace, metadata: {name: evil, annotations: {auth.gatehouse.dev/slugs: "evil-own, evil-owx, evil-web, evil-wex"}}}
+{apiVersion: v1, kind: Namespace, metadata: {name: evil, annotations: {auth.gatehouse.dev/slugs: "evil-okta, evil-oktx, evil-web, evil-wex"}}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: open}}
 ---
@@ -17,6 +17,8 @@ stringData: {secret: keyring-keyring-keyring-keyring-keyring}
 {apiVersion: auth.gatehouse.dev/v1alpha1, kind: AuthProvider, metadata: {name: local, namespace: gatehouse-system}, spec: {type: Local}}
 ---
 {apiVersion: auth.gatehouse.dev/v1alpha1, kind: AuthProvider, metadata: {name: own, namespace: acme}, spec: {type: Local}}
+---
+{apiVersion: auth.gatehouse.dev/v1alpha1, kind: AuthProvider, metadata: {name: okta, namespace: acme}, spec: {organizationRef: {name: acme}, type: OIDC, oidc: {issuer: "https://acme.okta.example", clientID: gatehouse}}}
 ---
 {apiVersion: auth.gatehouse.dev/v1alpha1, kind: Organization, metadata: {name: acme, namespace: acme}, spec: {slug: acme}}
 ---

@@ -31,6 +31,13 @@ var strange = []struct{ plural, spec string }{
 	{"authproviders", `{"type":"Local","local":null}`},
 	{"authproviders", `{"type":"Local","local":[]}`},
 	{"authproviders", `null`},
+	{"authproviders", `{"type":"Local","organizationRef":null,"mapping":null,"provisioning":null,"oidc":null}`},
+	{"authproviders", `{"type":"OIDC","organizationRef":{"name":"evil"},"oidc":{"issuer":"https://a.example","clientID":"\u0000","pkce":null},"groupsMaxAge":"99999h99999h"}`},
+	{"authproviders", claims(`{"a":1e400,"b":9999999999999999999999999,"c":-0,"d":1.0,"e":"\ud800\u0000","":null}`)},
+	{"authproviders", claims(`{"a":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`)},
+	{"authproviders", claims(`{"a":"` + strings.Repeat("x", 1<<20) + `"}`)},
+	{"authproviders", claims(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":1},"raw":"x"}`)},
+	{"authproviders", claims(`[]`)}, {"authproviders", claims(`"x"`)}, {"authproviders", claims(`null`)}, {"authproviders", claims(`{}`)},
 	{"organizations", `{"slug":"evil","suspend":null,"tokens":null,"login":null,"scopes":null,"allowedNamespaces":null,"displayName":null}`},
 	{"organizations", `{"slug":"evil","suspend":"true"}`},
 	{"organizations", `{"slug":"evil","tokens":{"accessTokenTTL":3600}}`},
@@ -59,6 +66,11 @@ var strange = []struct{ plural, spec string }{
 	{"roles", `{"organizationRef":{"name":"evil"},"rules":[null]}`},
 	{"roles", `{"organizationRef":{"name":"evil"},"subjects":[{"kind":"User","name":"\u0000@\u0000"}]}`},
 	{"roles", `{"organizationRef":{"name":"evil"},"subjects":[{"kind":"User","name":"ann@acme.example","notAfter":"2027-01-31T00:00:60Z"}]}`},
+}
+
+// claims are an example of a mapping, which may hold anything.
+func claims(raw string) string {
+	return `{"type":"OIDC","organizationRef":{"name":"evil"},"oidc":{"issuer":"https://a.example","clientID":"a"},"mapping":{"examples":[{"claims":` + raw + `,"want":{}}]}}`
 }
 
 var kindOf = map[string]string{"organizations": "Organization", "apiapplications": "ApiApplication", "roles": "Role", "authproviders": "AuthProvider"}
@@ -181,6 +193,10 @@ func TestWhatIsTooLargeIsRefusedByTheAPIServer(t *testing.T) {
 	const device = `{"organizationRef":{"name":"evil"},"type":"Device","scopes":["org:read"],`
 	for name, o := range map[string]struct{ kind, spec, says string }{
 		"10 MB":           {"AuthProvider", `{"type":"Local","displayName":"` + strings.Repeat("x", 10<<20) + `"}`, ""},
+		"10 MB of claims": {"AuthProvider", claims(`{"a":"` + strings.Repeat("x", 10<<20) + `"}`), ""},
+		"examples":        {"AuthProvider", `{"type":"OIDC","oidc":{"issuer":"https://a.example","clientID":"a"},"mapping":{"examples":` + entries(5000, `{"claims":{"a":%d},"want":{}}`) + `}}`, "spec.mapping.examples"},
+		"upstream scopes": {"AuthProvider", `{"type":"OIDC","oidc":{"issuer":"https://a.example","clientID":"a","scopes":` + entries(5000, `"s%d"`) + `}}`, "spec.oidc.scopes"},
+		"organizations":   {"AuthProvider", `{"type":"GitHub","github":{"clientID":"a","clientSecretRef":{"name":"a","key":"b"},"organizations":` + entries(5000, `"o%d"`) + `}}`, "spec.github.organizations"},
 		"redirect URIs":   {"ApiApplication", device + `"redirectURIs":` + entries(5000, `"https://a.example/%d"`) + `}`, "spec.redirectURIs"},
 		"scopes":          {"ApiApplication", `{"organizationRef":{"name":"evil"},"type":"Device","scopes":` + entries(5000, `"a:b%d"`) + `}`, "spec.scopes"},
 		"audiences":       {"ApiApplication", device + `"audiences":` + entries(5000, `"https://a.example/%d"`) + `}`, "spec.audiences"},

@@ -171,8 +171,9 @@ func FreeAddress() (string, error) {
 // Options are how a Gatehouse of files is started.
 type Options struct {
 	Binary, Manifests, DataDir string
-	Address, OpsAddress        string // empty: free ones
-	RateLimitScale             string // empty: no limits
+	Address, OpsAddress        string   // empty: free ones
+	RateLimitScale             string   // empty: no limits
+	Flags                      []string // further ones
 }
 
 // Serve starts Gatehouse on a directory of manifests, with --dev.
@@ -187,9 +188,10 @@ func Serve(ctx context.Context, o Options) (*Process, error) {
 		}
 		*address = free
 	}
-	p, err := Start(ctx, "http://"+o.Address, "http://"+o.OpsAddress+"/readyz", o.Binary, "serve", "--dev",
-		"--manifests", o.Manifests, "--data-dir", o.DataDir, "--issuer", "http://"+o.Address,
-		"--listen", o.Address, "--ops-listen", o.OpsAddress, "--rate-limit-scale", cmp.Or(o.RateLimitScale, "0"))
+	flags := append([]string{"serve", "--dev",
+		"--manifests", o.Manifests, "--data-dir", o.DataDir, "--issuer", "http://" + o.Address,
+		"--listen", o.Address, "--ops-listen", o.OpsAddress, "--rate-limit-scale", cmp.Or(o.RateLimitScale, "0")}, o.Flags...)
+	p, err := Start(ctx, "http://"+o.Address, "http://"+o.OpsAddress+"/readyz", o.Binary, flags...)
 	if err == nil {
 		p.dataDir = o.DataDir
 	}

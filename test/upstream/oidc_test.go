@@ -5,12 +5,16 @@ package upstream
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -25,9 +29,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatehouse-dev/gatehouse/internal/mapping"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -79,6 +86,28 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
+// signingKeys are a private one for each algorithm, as a JWK set.
+var signingKeys = sync.OnceValues(func() ([]byte, error) {
+	var set jose.JSONWebKeySet
+	for _, alg := range []string{"RS256", "PS256", "ES256", "EdDSA"} {
+		var key any
+		var err error
+		switch alg {
+		case "ES256":
+			key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		case "EdDSA":
+			_, key, err = ed25519.GenerateKey(rand.Reader)
+		default:
+			key, err = rsa.GenerateKey(rand.Reader, 2048)
+		}
+		if err != nil {
+			return nil, err
+		}
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: key, KeyID: alg, Algorithm: alg, Use: "sig"})
+	}
+	return json.Marshal(set)
+})
+
 func startOIDCProvider(t *testing.T) oidcProvider {
 	t.Helper()
 	install := exec.CommandContext(t.Context(), "../../hack/need-npm.sh", "../bench/peers/oidc-provider")
@@ -96,8 +125,11 @@ func startOIDCProvider(t *testing.T) oidcProvider {
 	must(t, err)
 	p.ca = string(ca)
 
-	program := exec.CommandContext(t.Context(), "node", filepath.Join(dir, "server.mjs"), p.issuer, callback, cert, key)
-	program.Env = append(os.Environ(), "SECRET="+secret)
+	keys, err := signingKeys()
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	program := exec.CommandContext(ctx, "node", filepath.Join(dir, "server.mjs"), p.issuer, callback, cert, key)
+	program.Env = append(os.Environ(), "SECRET="+secret, "KEYS="+string(keys))
 	program.Stderr = os.Stderr
 	program.Cancel = func() error { return program.Process.Signal(syscall.SIGTERM) }
 	program.WaitDelay = 5 * time.Second
@@ -105,7 +137,7 @@ func startOIDCProvider(t *testing.T) oidcProvider {
 	must(t, err)
 	must(t, program.Start())
 	t.Cleanup(func() {
-		_ = program.Process.Signal(syscall.SIGTERM)
+		cancel()
 		_ = program.Wait()
 	})
 	lines := bufio.NewReader(out)

@@ -29,6 +29,6 @@ CREATE TABLE mail_links (
 	address    TEXT    NOT NULL,
 	created_at INTEGER NOT NULL,
 	expires_at INTEGER NOT NULL,
-	UNIQUE (kind, subject)
+	UNIQUE (subject, kind)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX mail_links_by_expiry ON mail_links (expires_at);

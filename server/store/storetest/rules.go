@@ -26,6 +26,17 @@ func sessionIdleness(t *testing.T, db *store.DB) {
 	use(hour.Add(time.Minute), hour.Add(time.Minute), time.Hour)
 	next := s
 	next.Hash = []byte("another identifier, 32 bytes long")
+	next.LastUsedAt = hour.Add(90 * time.Second) // what changes a factor renews the session, and proves nobody anew
+	must(t, db.RenewSession(t.Context(), s.Hash, next, Act("session.renewed")))
+	s.Hash = next.Hash
+	use(hour.Add(90*time.Second), hour.Add(90*time.Second), time.Hour)
+	next.Hash = []byte("identifier of a silent sign-in..")
+	next.LastUsedAt = hour.Add(3 * time.Hour) // elsewhere, of a sign-in there that is as old
+	must(t, db.RenewSession(t.Context(), s.Hash, next, Act("session.renewed")))
+	s.Hash = next.Hash
+	hour = hour.Add(3 * time.Hour)
+	use(hour, hour, 3*time.Hour-90*time.Second)
+	next.Hash = []byte("a third identifier, of 32 bytes..")
 	next.LastUsedAt, next.AuthTime = hour.Add(2*time.Minute), hour.Add(2*time.Minute)
 	must(t, db.RenewSession(t.Context(), s.Hash, next, Act("session.renewed")))
 	s.Hash = next.Hash

@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open) {
 		{"EventsAreFoundByWhatIsAsked", eventsAreFound},
 		{"AReaderOfEventsGoesOnWhereItWas", readerGoesOn},
 		{"OldEventsGoAndThoseUnreadStayAWhile", oldEventsGo},
+		{"WhoWantsToKnowIsToldOfTheEndOfASession", endingASessionIsTold},
 		{"ASessionRemembersEachWayItWasProven", signInsOfASession},
 		{"ASessionRemembersHowLongItWasUnused", sessionIdleness},
 		{"SomebodyIsToldOfTheSecondFactorOnce", toldOnce},
@@ -52,6 +53,10 @@ func Run(t *testing.T, open Open) {
 		{"AFactorIsAddedRenamedAndRemovedByItsOwner", factorLife},
 		{"AStepOfAFactorCountsOnce", stepCountsOnce},
 		{"ARecoveryCodeCountsOnce", recoveryCodeCountsOnce},
+		{"AKeyIsKeptAndItsCredentialIsUnique", keyIsKept},
+		{"AKeyCountsOnAndAnswersAChallengeOnce", keyCountsOn},
+		{"AKeyWhoseCounterGoesBackIsBlocked", copiedKeyIsBlocked},
+		{"TheSweepTakesChallengesThatNobodyTakesAnyMore", sweepTakesChallenges},
 		{"NoSessionBeginsWithoutTheSecondFactorOfItsPerson", noSessionWithoutSecondFactor},
 		{"ResettingFactorsEndsEverySession", resettingFactors},
 		{"DeletingForgetsFactors", deletingForgetsFactors},
@@ -101,6 +106,15 @@ func Run(t *testing.T, open Open) {
 		{"WhatIsBoundToObjectsIsWhatIsInForce", boundIsWhatIsInForce},
 		{"KeysAreRemembered", keysAreRemembered},
 		{"PasswordPolicyIsRemembered", passwordPolicyIsRemembered},
+		{"ThrottlesAreChangedTogetherOrNotAtAll", throttlesChange},
+		{"OfManyTriesAtOnceEachSeesThoseBefore", manyTries},
+		{"UnlockingForgetsWhatAnAccountCounts", unlocking},
+		{"TheSweepTakesThrottlesThatSayNothing", sweepTakesThrottles},
+		{"PlacesOfAnAccountAreBoundedAndEnd", placesEnd},
+		{"AMailedLinkWorksOnceForWhatItWasMade", mailLinkOnce},
+		{"AnAddressIsChangedWithItsProof", addressChanges},
+		{"ALinkMakesOneAccount", linkRegisters},
+		{"LinksOfAnAccountEndWithWhatItOpened", linksEnd},
 		{"TheSweepTakesOnlyWhatHasExpired", sweepTakesExpired},
 		{"AnEndedContextIsUnavailable", endedContext},
 		{"AClosedStoreIsUnavailable", closedStore},
@@ -113,7 +127,9 @@ func Run(t *testing.T, open Open) {
 	t.Run("ACacheSeesTheWritesOfOthers", func(t *testing.T) { cacheSeesOthers(t, open) })
 	t.Run("OfManyRedemptionsOnTwoReplicasOneSucceeds", func(t *testing.T) { redeemedElsewhere(t, open) })
 	t.Run("OfManyUsesOfAnAssertionOnTwoReplicasOneSucceeds", func(t *testing.T) { assertionUsedElsewhere(t, open) })
+	t.Run("TriesOnTwoReplicasAreCountedTogether", func(t *testing.T) { triesElsewhere(t, open) })
 	t.Run("ACodeOnTwoReplicasCountsOnce", func(t *testing.T) { stepElsewhere(t, open) })
+	t.Run("OfManyAnswersOfAKeyOnTwoReplicasOneSucceeds", func(t *testing.T) { keyElsewhere(t, open) })
 	t.Run("WhatWasWrittenIsThereAfterOpeningAgain", func(t *testing.T) { reopened(t, open) })
 	t.Run("ManyMayOpenANewStoreAtOnce", func(t *testing.T) { openedAtOnce(t, open) })
 }

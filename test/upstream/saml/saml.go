@@ -1,5 +1,7 @@
 // Package saml starts a SAML 2.0 identity provider that others wrote, for tests: pysaml2 of
-// Debian, which signs by xmlsec1, behind https on loopback. Start reading at Start.
+// Debian, which signs by xmlsec1, behind https on loopback. Its pages are forms without
+// scripts: username and password, and then a button that posts the response. It knows no
+// service before Trust. Start reading at Start.
 package saml
 
 import (
@@ -15,6 +17,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,7 +105,9 @@ func (i *IdP) MetadataURL() string { return i.URL + "/metadata" }
 func (i *IdP) EntityID() string { return i.URL + "/metadata" }
 
 // PortalURL begins a sign-in that the service did not ask for.
-func (i *IdP) PortalURL(entityID string) string { return i.URL + "/start?sp=" + entityID }
+func (i *IdP) PortalURL(entityID string) string {
+	return i.URL + "/start?sp=" + url.QueryEscape(entityID)
+}
 
 // Trust makes a service known to it, by its metadata.
 func (i *IdP) Trust(t testing.TB, metadata []byte) {
