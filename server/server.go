@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -183,7 +184,7 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 }
 
 func (s *Server) serve(w *decide.World) {
-	for _, err := range s.upstreams.Configure(providersOf(w.Snapshot)) {
+	for _, err := range s.upstreams.Configure(slices.Collect(w.AllProviders())) {
 		s.Log.Error("nobody signs in by a provider", "error", err)
 	}
 	s.world.Store(w)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
@@ -29,15 +28,6 @@ const ssoForm = "sign-in elsewhere"
 // backends are what stands behind the providers that are served.
 type backends interface {
 	Of(providerUID string) (upstream.Backend, bool)
-}
-
-// providersOf are all that people may sign in by somewhere.
-func providersOf(w *model.Snapshot) []*model.Provider {
-	all := slices.Clone(w.Providers)
-	for o := range w.Organizations() {
-		all = append(all, o.Providers...)
-	}
-	return all
 }
 
 // backend finds that of one provider; nil: there is none.

@@ -3,7 +3,13 @@ package browser
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"net/http/httptest"
 	"net/netip"
@@ -12,11 +18,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatehouse-dev/gatehouse/internal/mapping"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -46,6 +54,29 @@ func pemOf(t *testing.T) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
 }
 
+// signingKeys are a private one for each algorithm that the provider is set up with, as a
+// JWK set.
+var signingKeys = sync.OnceValues(func() ([]byte, error) {
+	var set jose.JSONWebKeySet
+	for _, alg := range []string{"RS256", "PS256", "ES256", "EdDSA"} {
+		var key any
+		var err error
+		switch alg {
+		case "ES256":
+			key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		case "EdDSA":
+			_, key, err = ed25519.GenerateKey(rand.Reader)
+		default:
+			key, err = rsa.GenerateKey(rand.Reader, 2048)
+		}
+		if err != nil {
+			return nil, err
+		}
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: key, KeyID: alg, Algorithm: alg, Use: "sig"})
+	}
+	return json.Marshal(set)
+})
+
 // serveElsewhere runs the provider, and declares it for the installation.
 func serveElsewhere(t *testing.T) (in *installation, issuer string) {
 	t.Helper()
@@ -74,9 +105,13 @@ func serveElsewhere(t *testing.T) (in *installation, issuer string) {
 	free := httptest.NewServer(nil)
 	issuer = "https://" + free.Listener.Addr().String()
 	free.Close()
+	keys, err := signingKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
 	program := exec.CommandContext(t.Context(), "node", filepath.Join(dir, "server.mjs"), issuer, in.url+"/login/callback/"+worksUID+"/",
 		filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
-	program.Env, program.Stderr = append(os.Environ(), "SECRET="+clientSecret), os.Stderr
+	program.Env, program.Stderr = append(os.Environ(), "SECRET="+clientSecret, "KEYS="+string(keys)), os.Stderr
 	program.Cancel = func() error { return program.Process.Signal(syscall.SIGTERM) }
 	program.WaitDelay = 5 * time.Second
 	out, err := program.StdoutPipe()
