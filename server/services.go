@@ -28,6 +28,7 @@ type services struct {
 	assertions      *limits.Limiter // by application: each leaves a row behind
 	assertionsOfAll *limits.Limiter // by organization
 	approvals       *limits.Limiter // without a question, by person: each leaves rows behind
+	invitations     invitationLimits
 
 	backChannel backChannel
 	repeats     repeats // of what applications should make anew for each request
@@ -60,6 +61,7 @@ func (s *Server) prepare() error {
 	s.assertions = limits.NewLimiter(100, 500, s.RateLimitScale)
 	s.assertionsOfAll = limits.NewLimiter(300, 1500, s.RateLimitScale)
 	s.approvals = limits.NewLimiter(5, 50, s.RateLimitScale)
+	s.invitations = newInvitationLimits(s.RateLimitScale)
 	s.backChannel = backChannel{to: outbound.New(s.Outbound), slots: make(chan struct{}, tellAtOnce)}
 	s.repeats = newRepeats(s.Registry)
 	s.load.limit(s.MaxInFlight)
