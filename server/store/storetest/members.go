@@ -88,7 +88,9 @@ func maybeMembersAreFound(t *testing.T, db *store.DB) {
 	invited := model.Membership{OrganizationID: "org_1", Source: model.MemberByInvitation, At: Noon}
 	must(t, db.AddMembership(ctx, "usr_jit", invited, Act("member.added")))
 	invited.OrganizationID = "org_2"
-	must(t, db.AddMembership(ctx, "usr_ungrouped", invited, Act("member.added")))
+	for _, id := range []string{"usr_ungrouped", "usr_othergroup"} {
+		must(t, db.AddMembership(ctx, id, invited, Act("member.added")))
+	}
 	want = append(want, "usr_named", "usr_grouped", "usr_jit")
 	slices.Sort(want)
 	found, asked := pages(t, db, q)
@@ -98,6 +100,8 @@ func maybeMembersAreFound(t *testing.T, db *store.DB) {
 		found, _ = pages(t, db, q)
 		same(t, fmt.Sprint(q.Limit, " at once"), found, want)
 	}
+	found, _ = pages(t, db, store.MemberSearch{OrganizationID: "org_2", Limit: 1})
+	same(t, "where there are none but those let in", found, []string{"usr_othergroup", "usr_ungrouped"})
 	must(t, db.DeleteUser(ctx, "usr_jit", Act("user.deleted")))
 	if found, _ = pages(t, db, q); slices.Contains(found, "usr_jit") {
 		t.Error("who was deleted is found")
@@ -121,7 +125,7 @@ func manyIdentitiesAreRead(t *testing.T, db *store.DB) {
 	}
 	making.Wait()
 	for n, id := range []string{"usr_0999", "usr_1050"} {
-		i := IdentityOf(store.User{ID: id}, "okta", fmt.Sprint("another ", n))
+		i := IdentityOf(store.User{ID: id}, "okta", fmt.Sprint("zz ", n))
 		i.Email = ""
 		must(t, db.LinkIdentity(t.Context(), i, Act("identity.linked")))
 	}
