@@ -258,7 +258,7 @@ func TestACursorOfAnotherOrganizationOrAnAlteredOneIsRefused(t *testing.T) {
 	}
 }
 
-// ASVS 10.3.2, 8.2.1
+// ASVS 10.3.2
 func TestMembersAreRefusedToOtherOrganizationsAndWithoutTheScope(t *testing.T) {
 	w := newMemberTown(t)
 	none, read := w.token(t, servertest.Ann, "org:read"), w.token(t, servertest.Ann, "member:read")
