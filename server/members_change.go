@@ -101,7 +101,7 @@ func (s *Server) inviteMember(r *request) (answer, error) {
 	shown := r.showInvited(i)
 	if !s.mails() {
 		shown.Link = s.linkTo(invitationPath, link)
-	} else if !s.Mail.Send(s.invitationLetter(r, v.Organization, i, link)) {
+	} else if !s.Mail.Send(s.invitationLetter(v.Organization, i, link)) {
 		return nil, &refusal{
 			words:      oauth.Refuse(oauth.TemporarilyUnavailable, "no more letters can be sent now; invite the address again later"),
 			retryAfter: time.Minute,
@@ -182,7 +182,7 @@ func invitedAddress(body []byte) (string, error) {
 
 // invitationLetter brings an invitation. It says who invites as the organization is
 // declared, and nothing that somebody there typed: else it would carry their words to anybody.
-func (s *Server) invitationLetter(r *request, o *model.Organization, i store.Invitation, link string) mail.Letter {
+func (s *Server) invitationLetter(o *model.Organization, i store.Invitation, link string) mail.Letter {
 	return mail.Letter{
 		Kind: "invitation", To: i.Email, Subject: "You are invited (" + s.hostname() + ")", From: "Gatehouse at " + s.hostname(),
 		Lines: []string{
