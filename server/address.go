@@ -63,11 +63,7 @@ func (s *Server) askToChange(r *request, session *sessions.Session) (answer, err
 	if next == u.Login {
 		return s.addressPage(r, session, http.StatusBadRequest, "That is the address in use."), nil
 	}
-	a, err := s.mailProof(r, session, store.MailLink{Kind: store.LinkChange, Subject: u.ID, Address: next}, "changing")
-	if err == nil {
-		s.notify(r, u, addressAskedLetter)
-	}
-	return a, err
+	return s.mailProof(r, session, store.MailLink{Kind: store.LinkChange, Subject: u.ID, Address: next}, "changing")
 }
 
 // mailProof makes a link and mails it. Links of an account are limited by the account too.
@@ -87,6 +83,9 @@ func (s *Server) mailProof(r *request, session *sessions.Session, l store.MailLi
 		return nil, err
 	}
 	s.send(s.addressLetter(r, session.User, l, link))
+	if l.Kind == store.LinkChange { // not for a request that is refused: the owner is told no oftener than there are links
+		s.notify(r, session.User, addressAskedLetter)
+	}
 	return doneAt(addressPath, word), nil
 }
 
