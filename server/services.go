@@ -60,7 +60,7 @@ func (s *Server) prepare() error {
 	s.assertions = limits.NewLimiter(100, 500, s.RateLimitScale)
 	s.assertionsOfAll = limits.NewLimiter(300, 1500, s.RateLimitScale)
 	s.approvals = limits.NewLimiter(5, 50, s.RateLimitScale)
-	s.backChannel = backChannel{to: outbound.New(s.Outbound), slots: make(chan struct{}, tellAtOnce)}
+	s.backChannel = backChannel{to: outbound.New(s.Outbound), told: map[string]int{}}
 	s.repeats = newRepeats(s.Registry)
 	s.load.limit(s.MaxInFlight)
 	s.load.show(s.Registry)
