@@ -89,7 +89,7 @@ func TestAFaultOfTheStorePutsNothingOff(t *testing.T) {
 	}
 	d := decide.Decider{Store: &rows{useFault: fault}}
 	limited := &model.Organization{Login: model.LoginRules{Session: model.SessionLimits{Idle: time.Hour}}}
-	if in, err := d.InUse(t.Context(), noon, limited, "ses"); !errors.Is(err, fault, "local") || in {
+	if in, err := d.InUse(t.Context(), noon, limited, "ses", "local"); !errors.Is(err, fault) || in {
 		t.Errorf("%v, %v", in, err)
 	}
 	// Without a rule nothing is read.
