@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,4 +91,25 @@ func TestTheSameActOverAndOverIsSlowedAndWrittenOfAFewTimes(t *testing.T) {
 	w.pass(time.Minute)
 	w.signedIn(t, "bob@example.com").enrols(t)
 	wantLetter(t, box, "bob@example.com", "A second factor was added")
+}
+
+// An address may read as a link, which programs that show letters make of it: nobody has us
+// bring theirs to somebody else.
+func TestALetterBringsNoLinkThatSomebodyHasForAnAddress(t *testing.T) {
+	w, box := withMail(t)
+	const lure = "www.evil.example/reset@evil.example"
+	must(t, w.Store.CreateUser(t.Context(), store.User{
+		ID: people.NewID(), Email: lure, Login: lure, Name: "x", PasswordHash: rightHash(), CreatedAt: w.Now(), EmailProvenBy: "mail", EmailProvenAt: w.Now(),
+	}, store.Event{Time: w.Now(), Action: "user.created"}))
+	b := w.signedIn(t, lure)
+	wantTo(t, "asking", b.act(t, addressPath, "act", "change", "email", "victim@elsewhere.example"), "/account/address/?done=changing")
+	for l := box.Next(t); ; l = box.Next(t) {
+		if l.To != "victim@elsewhere.example" {
+			continue
+		}
+		if linkIn(t, l); strings.Contains(l.Text, "www.evil") || !strings.Contains(l.Text, "signed in to another account") {
+			t.Errorf("it brings the lure:\n%s", l.Text)
+		}
+		return
+	}
 }
