@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,8 @@ var doneWords = map[string]string{
 	"verifying":    "A letter with a link is on its way to your address.",
 	"changing":     "A letter with a link is on its way to the new address. Nothing changes before it is followed.",
 	"address":      "This address is yours, and proven.",
+	"linked":       "It is connected: you can sign in with it from now on.",
+	"unlinked":     "It is disconnected, and what was opened by it is closed.",
 }
 
 func done(r *request) string { return doneWords[r.URL.Query().Get(doneParameter)] }
@@ -45,7 +48,8 @@ func doneAt(path, what string) answer {
 	return redirect{to: path + "?" + url.Values{doneParameter: {what}}.Encode()}
 }
 
-// own calls do for whoever is signed in, and sends others to do that and come back.
+// own calls do for whoever is signed in by a way that opens their account, and sends others
+// to do that and come back.
 func (s *Server) own(r *request, path string, do func(*sessions.Session) (answer, error)) (answer, error) {
 	session, err := s.session(r)
 	if err != nil {
@@ -53,6 +57,9 @@ func (s *Server) own(r *request, path string, do func(*sessions.Session) (answer
 	}
 	if session == nil {
 		return toLogin(path), nil
+	}
+	if !r.mayManage(session) && (path != accountPath || r.Method == http.MethodPost) {
+		return s.managedElsewhere(session), nil
 	}
 	return do(session)
 }
@@ -85,10 +92,12 @@ func toFresh(path string) answer {
 	return redirect{to: loginPath + "?" + url.Values{"next": {path}, againParameter: {""}}.Encode()}
 }
 
-// isFresh reports whether the sign-in is recent and, for somebody with a second factor, was
-// by both: a session from before the factor came must not take it away.
+// isFresh reports whether the sign-in is recent that opens the account and, for somebody
+// with a second factor, was by both: a session from before the factor came must not take it
+// away.
 func isFresh(r *request, session *sessions.Session) bool {
-	return r.now.Sub(session.AuthTime) < freshFor && (session.MultiFactor() || !session.User.SecondFactor)
+	in, ok := r.managing(session)
+	return ok && r.now.Sub(in.AuthTime) < freshFor && (slices.Contains(in.AMR, oauth.AMRMulti) || !session.User.SecondFactor)
 }
 
 // act is the event of what somebody does to their own account.

@@ -45,15 +45,15 @@ func (s *Server) admitted(r *request, a *inquiry, proven bool) (answer, error) {
 		return nil, nil
 	case a.Prompt.None:
 		return nil, a.Refuse(silently(c, a.session))
-	case again && !proven:
-		return s.toFreshLogin(r, a), nil
+	case (again || c.Reason == decide.ProviderDoesNotCount) && !proven:
+		return s.toFreshLogin(r, a), nil // the page offers what counts there
 	}
 	back, cookies := s.backTo(r, a)
 	p, err := s.missing(r, a.session, a.Organization, c, back)
 	if err != nil {
 		return nil, err
 	}
-	p.cookies, p.leadsTo = cookies, a.Target()
+	p.cookies, p.leadsTo = cookies, []string{a.Target()}
 	return p, nil
 }
 
@@ -81,6 +81,9 @@ func (s *Server) admittedDevice(r *request, session *sessions.Session, asked *de
 	asked.counted = c
 	if c.Reason == "" && !c.Tell {
 		return nil, nil
+	}
+	if c.Reason == decide.ProviderDoesNotCount {
+		return toCount(asked.org, asked.code.String()), nil
 	}
 	p, err := s.missing(r, session, asked.org, c, verifyURL("user_code", asked.code.String()))
 	if err != nil {

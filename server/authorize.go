@@ -199,7 +199,7 @@ func (s *Server) settled(r *request, a *inquiry) (answer, error) {
 	}
 	proof, cookie := s.asked(r, a)
 	p.Fields = append(hidden(a.Query), pages.Field{Name: askedParameter, Value: proof})
-	return page{html: pages.ChooseOrganization(p), cookies: cookie, leadsTo: a.Target()}, nil
+	return page{html: pages.ChooseOrganization(p), cookies: cookie, leadsTo: []string{a.Target()}}, nil
 }
 
 // admitting are the organizations where the person is a member, a sign-in like theirs may

@@ -118,7 +118,7 @@ func (s *Server) consentPage(r *request, a *inquiry) (answer, error) {
 		p.Scopes, p.Identity = a.access(), a.identity()
 		p.StaysSigned, p.Lasts, p.Remembered = a.granted.Has(oauth.OfflineAccess), lasts(a), rememberable(a)
 	}
-	return page{html: pages.Consent(p), leadsTo: a.Target()}, nil
+	return page{html: pages.Consent(p), leadsTo: []string{a.Target()}}, nil
 }
 
 // whereTo says where the answer goes, in words.

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,9 +67,9 @@ type page struct {
 	status  int // 0 is 200
 	html    template.HTML
 	cookies []*http.Cookie
-	// leadsTo is where else a form of the page may end up: browsers hold the redirect after
-	// a post to the page's policy too. An origin, or a scheme with its colon.
-	leadsTo string
+	// leadsTo is where else forms of the page may end up: browsers hold the redirect after
+	// a post to the page's policy too. Origins, or schemes with their colons.
+	leadsTo []string
 	// scripted: it may run our own script files, which the one for keys is all of.
 	scripted bool
 }
@@ -356,8 +357,11 @@ func (a page) write(w http.ResponseWriter, _ *request) {
 	if a.scripted {
 		policy = "script-src 'self'; " + policy
 	}
-	if a.leadsTo != "" {
-		policy += " " + policySource(a.leadsTo)
+	var sources []string
+	for _, target := range a.leadsTo {
+		if source := policySource(target); !slices.Contains(sources, source) {
+			sources, policy = append(sources, source), policy+" "+source
+		}
 	}
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -111,7 +111,7 @@ func (s *Server) showEndSession(r *request) (answer, error) {
 	if f.app != nil {
 		p.Application = cmp.Or(f.app.DisplayName, f.app.ClientID)
 	}
-	return page{html: pages.EndSession(p), leadsTo: f.target()}, nil
+	return page{html: pages.EndSession(p), leadsTo: f.targets()}, nil
 }
 
 // endSessionByPost takes the answer of our own page. Any other post is an application's
@@ -200,10 +200,10 @@ func (f *farewell) done(cookies []*http.Cookie) answer {
 	return redirect{to: f.back, cookies: cookies}
 }
 
-// target is what the page's policy names of where its form leads; empty: nowhere else.
-func (f *farewell) target() string {
+// targets are what the page's policy names of where its form leads.
+func (f *farewell) targets() []string {
 	if f.back == "" {
-		return ""
+		return nil
 	}
-	return authorization.Target(f.back)
+	return []string{authorization.Target(f.back)}
 }

@@ -45,7 +45,8 @@ func localProvider(s *model.Snapshot) *model.Provider {
 	return nil
 }
 
-// showLogin asks for address and password. Somebody who is signed in has no need to.
+// showLogin asks how somebody signs in. Who is signed in has no need to, if that counts
+// where they want to go.
 func (s *Server) showLogin(r *request) (answer, error) {
 	query := r.URL.Query()
 	next := ownPath(query.Get("next"))
@@ -53,10 +54,23 @@ func (s *Server) showLogin(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if session != nil && !query.Has(againParameter) {
-		return redirect{to: next}, nil
+	o, err := s.placeOf(r, query.Get(organizationParameter), next)
+	if err != nil {
+		return nil, err
 	}
-	return s.loginPage(r, http.StatusOK, pages.LoginPage{Next: next}), nil
+	if session != nil && !query.Has(againParameter) {
+		counts := o == nil
+		if o != nil {
+			if counts, err = s.countsThere(r, session, o); err != nil {
+				return nil, err
+			}
+		}
+		if counts {
+			return redirect{to: next}, nil
+		}
+	}
+	p := pages.LoginPage{Next: next, Discover: true, Again: query.Has(againParameter)}
+	return s.loginPage(r, http.StatusOK, p, o), nil
 }
 
 // againParameter asks somebody who is signed in to do so again.
@@ -81,25 +95,32 @@ func (s *Server) waiting(r *request, next string) *authorization.Request {
 	return req
 }
 
-func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
-	provider := localProvider(r.Snapshot)
-	if provider == nil {
-		return page{status: http.StatusServiceUnavailable, html: pages.Message(pages.MessagePage{
-			Kind: pages.Bad, Title: "Nobody can sign in yet",
-			What: "No way to sign in is declared for this installation.",
-			Do:   "Ask the administrator to declare an AuthProvider of type Local in the namespace of the installation.",
-		})}
-	}
+// loginPage draws the ways to sign in for an organization; for none, those of the
+// installation.
+func (s *Server) loginPage(r *request, status int, p pages.LoginPage, o *model.Organization) answer {
 	form, cookie := s.sessions.VisitorForm(r.Request)
-	p.Provider, p.Token, p.Passkey = provider.DisplayName, form.Token(loginForm), s.offerPasskey(r, form)
-	p.Forgot, p.Register = s.resets(r), s.registers(provider)
+	if p.Token = form.Token(loginForm); o != nil {
+		p.Slug, p.Organization = o.Slug, cmp.Or(o.DisplayName, o.Slug)
+	}
+	s.addWays(r, &p, o, form)
+	if local := r.offersPassword(o); local != nil && p.Password {
+		p.Forgot, p.Register = s.resets(r), s.registers(local)
+		p.Passkey = s.offerPasskey(r, form)
+	}
+	if !p.Password && !p.Discover && len(p.First)+len(p.Then) == 0 {
+		return noWay(o)
+	}
 	answer := page{status: status, scripted: p.Passkey.Offered()}
 	if req := s.waiting(r, p.Next); req != nil {
 		p.Brand = brandFor(req)
-		p.Application, answer.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
+		p.Application = cmp.Or(req.Application.DisplayName, req.Application.ClientID)
+		answer.leadsTo = append(answer.leadsTo, req.Target())
 		if p.Problem == "" && p.Email == "" {
 			p.Email = atMost(req.Query.Get("login_hint"), longestAddress)
 		}
+	}
+	if p.Discover || len(p.First)+len(p.Then) > 0 {
+		answer.leadsTo = append(answer.leadsTo, s.elsewhere()...)
 	}
 	answer.html = pages.Login(p)
 	if cookie != nil {
@@ -108,17 +129,38 @@ func (s *Server) loginPage(r *request, status int, p pages.LoginPage) answer {
 	return answer
 }
 
+// noWay is for a place where nobody can sign in.
+func noWay(o *model.Organization) answer {
+	p := pages.MessagePage{
+		Kind: pages.Bad, Title: "Nobody can sign in yet",
+		What: "No way to sign in is declared for this installation.",
+		Do:   "Ask the administrator to declare an AuthProvider of type Local in the namespace of the installation.",
+	}
+	if o != nil {
+		p.What = "No way to sign in counts for " + cmp.Or(o.DisplayName, o.Slug) + " now."
+		p.Do = "Ask its administrator to declare an AuthProvider."
+	}
+	return page{status: http.StatusServiceUnavailable, html: pages.Message(p)}
+}
+
 // login proves who somebody is. The answer is the same for everybody who fails to
 // (ASVS 6.3.8).
 func (s *Server) login(r *request) (answer, error) {
-	provider := localProvider(r.Snapshot)
 	form, _ := s.sessions.VisitorForm(r.Request)
-	if provider != nil && !form.Made(r.form.Get("token"), loginForm) {
+	if !form.Made(r.form.Get("token"), loginForm) {
 		return nil, staleForm()
 	}
-	again := pages.LoginPage{Email: r.form.Get("email"), Next: ownPath(r.form.Get("next"))}
+	again := pages.LoginPage{Email: r.form.Get("email"), Next: ownPath(r.form.Get("next")), Again: r.form.Has(againParameter)}
+	o, err := s.placeOf(r, r.form.Get(organizationParameter), again.Next)
+	if err != nil {
+		return nil, err
+	}
+	if r.form.Get("act") == "discover" {
+		return s.discover(r, o, again)
+	}
+	provider := r.offersPassword(o)
 	if provider == nil {
-		return s.loginPage(r, 0, again), nil
+		return s.loginPage(r, http.StatusForbidden, again, o), nil
 	}
 	user, verdict, err := s.provePassword(r, again.Email, r.form.Get("password"))
 	if err != nil {
@@ -126,7 +168,7 @@ func (s *Server) login(r *request) (answer, error) {
 	}
 	if verdict.problem != "" {
 		again.Problem = verdict.problem
-		return retryLater(s.loginPage(r, verdict.status, again), verdict.wait), nil
+		return retryLater(s.loginPage(r, verdict.status, again, o), verdict.wait), nil
 	}
 	return s.proven(r, sessions.SignIn{User: user, ProviderUID: provider.UID, AMR: []string{oauth.AMRPassword}}, again.Next)
 }

@@ -7,10 +7,12 @@ import (
 
 	"github.com/gatehouse-dev/gatehouse/server/factors"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
+	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/passkeys"
 	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
+	"github.com/gatehouse-dev/gatehouse/server/upstream"
 )
 
 // peopleServices are what the pages need besides the store.
@@ -23,11 +25,19 @@ type peopleServices struct {
 	factors     *factors.Vault
 	lockouts    *limits.Durable
 	errands     *errands
+	backends    backends
+	upstreams   *upstream.Backends
+	rechecks    *rechecks
 	site        *passkeys.Site
 }
 
 func (s *Server) preparePages() (err error) {
 	s.directory = people.NewDirectory(s.Store)
+	s.upstreams = upstream.NewBackends(upstream.Env{
+		Issuer: s.Issuer, Accounts: s.Store, Directory: s.directory, Now: s.Now,
+		Outbound: func(caBundle string) *outbound.Client { return outbound.New(s.Outbound.With(caBundle)) },
+	})
+	s.backends, s.rechecks = s.upstreams, newRechecks(s.recheck)
 	s.signIns = limits.NewSignIn(s.RateLimitScale)
 	s.codeEntries = limits.NewCodeEntry(s.RateLimitScale)
 	s.factorTries = limits.NewSecondFactor(s.RateLimitScale)
@@ -56,6 +66,8 @@ const (
 	passwordPath     = "/account/password/"
 	factorsPath      = "/account/factors/"
 	newFactorPath    = "/account/factors/new/"
+	identitiesPath   = "/account/identities/"
+	invitationPath   = "/invitation/"
 	newKeyPath       = "/account/factors/key/"
 	sessionsPath     = "/account/sessions/"
 	applicationsPath = "/account/applications/"
@@ -73,6 +85,10 @@ func (s *Server) pageRoutes() []route {
 		{path: "", get: s.home, audience: forPeople},
 		{path: "/login", get: s.showLogin, post: s.login, audience: forPeople},
 		{path: "/login/code", get: backToLogin, post: s.secondFactor, audience: forPeople},
+		{path: "/login/sso/{provider}", get: s.showSSO, post: s.startSSO, audience: forPeople},
+		{path: "/login/callback/{provider}", get: s.ssoCallback, post: s.ssoCallbackByPost, audience: forPeople, anySite: true, acts: true},
+		{path: "/login/arrival", post: s.takeArrival, audience: forPeople},
+		{path: "/login/metadata/{provider}", get: s.ssoMetadata, audience: forPeople},
 		{path: "/login/key", get: backToLogin, post: s.secondKey, audience: forPeople},
 		{path: "/login/passkey", get: backToLogin, post: s.passkey, audience: forPeople},
 		{path: "/logout", get: s.showLogout, post: s.logout, audience: forPeople},
@@ -84,6 +100,8 @@ func (s *Server) pageRoutes() []route {
 		{path: "/account/password", get: s.showPassword, post: s.changePassword, audience: forPeople},
 		{path: "/account/factors", get: s.showFactors, post: s.changeFactors, audience: forPeople},
 		{path: "/account/factors/new", get: s.showEnrolment, post: s.enrol, audience: forPeople},
+		{path: "/invitation", get: s.showInvitation, post: s.answerInvitation, audience: forPeople},
+		{path: "/account/identities", get: s.showIdentities, post: s.disconnectIdentity, audience: forPeople},
 		{path: "/account/factors/key", get: s.showNewKey, post: s.addKey, audience: forPeople},
 		{path: "/account/sessions", get: s.showSessions, post: s.endSessions, audience: forPeople},
 		{path: "/account/applications", get: s.showApplications, post: s.disconnect, audience: forPeople},
@@ -150,6 +168,9 @@ func (s *Server) session(r *request) (*sessions.Session, error) {
 	if errors.Is(err, sessions.ErrNone) {
 		return nil, nil
 	}
+	if err == nil {
+		s.usedBy(r, found)
+	}
 	return found, err
 }
 
@@ -176,9 +197,9 @@ func ownPath(next string) string {
 		return homePath
 	}
 	switch path := u.EscapedPath(); path {
-	case confirmPath:
-		return confirmPath + "?" + url.Values{linkParameter: {u.Query().Get(linkParameter)}}.Encode()
-	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, newKeyPath, sessionsPath, applicationsPath, activityPath:
+	case confirmPath, invitationPath:
+		return path + "?" + url.Values{linkParameter: {u.Query().Get(linkParameter)}}.Encode()
+	case accountPath, addressPath, passwordPath, factorsPath, newFactorPath, newKeyPath, identitiesPath, sessionsPath, applicationsPath, activityPath:
 		return path
 	case verifyPath, "/oauth/device":
 		return (&url.URL{Path: verifyPath, RawQuery: u.Query().Encode()}).String()

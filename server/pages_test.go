@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,7 @@ type town struct {
 	org   model.Organization
 	roles map[string][]model.Holding
 	local *model.Provider
+	more  []*model.Provider // of the installation
 }
 
 func newTown(t *testing.T) *town {
@@ -110,10 +112,17 @@ func (w *town) publish(t *testing.T) {
 	if w.local != nil {
 		providers = append(providers, w.local)
 	}
+	providers = append(providers, w.more...)
 	app := *w.app
 	var objects []model.ObjectID
 	for kind, uid := range map[string]string{"Organization": w.org.ID, "ApiApplication": app.UID} {
 		objects = append(objects, model.ObjectID{Kind: kind, Namespace: "acme", Name: "x", UID: uid})
+	}
+	for _, p := range append(slices.Clone(providers), w.org.Providers...) {
+		o := model.ObjectID{Kind: "AuthProvider", Namespace: "acme", Name: p.UID, UID: p.UID}
+		if !slices.Contains(objects, o) {
+			objects = append(objects, o)
+		}
 	}
 	org := w.org.WithMembers([]*model.Application{&app}, w.roles)
 	if err := w.Publish(t.Context(), model.NewSnapshot("digest", []*model.Organization{org}, providers, objects)); err != nil {

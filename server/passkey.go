@@ -35,7 +35,7 @@ func (s *Server) passkey(r *request) (answer, error) {
 	next := ownPath(r.form.Get("next"))
 	local := localProvider(r.Snapshot)
 	if local == nil || !s.site.Usable() {
-		return s.loginPage(r, 0, pages.LoginPage{Next: next}), nil
+		return s.loginPage(r, 0, pages.LoginPage{Next: next}, nil), nil
 	}
 	form, _ := s.sessions.VisitorForm(r.Request)
 	sealed := r.form.Get("ceremony")
@@ -44,11 +44,11 @@ func (s *Server) passkey(r *request) (answer, error) {
 	}
 	c := s.openCeremony(r, passkeySignIn, "", sealed)
 	if c == nil {
-		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: keyTooSlow}), nil
+		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: keyTooSlow}, nil), nil
 	}
 	if wait := s.factorTries.TryRecovery(r.now, limits.Source(r.ip)); wait > 0 {
 		p := pages.LoginPage{Next: next, Problem: "There were too many attempts. Try again in " + inWords(wait) + "."}
-		return retryLater(s.loginPage(r, http.StatusTooManyRequests, p), wait), nil
+		return retryLater(s.loginPage(r, http.StatusTooManyRequests, p, nil), wait), nil
 	}
 	u, key, why, err := s.provePasskey(r, c, r.form.Get("credential"))
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Server) passkey(r *request) (answer, error) {
 		if err := s.Store.Record(context.WithoutCancel(r.Context()), s.refusedSignIn(r, &people.Refusal{UserID: u.ID, Why: why})); err != nil {
 			return nil, fmt.Errorf("record refused passkey: %w", err)
 		}
-		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: keyRefused}), nil
+		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: keyRefused}, nil), nil
 	}
 	return s.finish(r, sessions.SignIn{
 		User: u, ProviderUID: local.UID, AMR: []string{possession(key.Key), oauth.AMRUser, oauth.AMRMulti},

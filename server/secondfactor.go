@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/factors"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
@@ -71,7 +70,7 @@ func (s *Server) secondPage(r *request, status int, u store.User, p pages.Second
 	a := page{status: status, scripted: p.Key.Offered()}
 	if req := s.waiting(r, p.Next); req != nil {
 		p.Brand = brandFor(req)
-		p.Application, a.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), req.Target()
+		p.Application, a.leadsTo = cmp.Or(req.Application.DisplayName, req.Application.ClientID), []string{req.Target()}
 	}
 	a.html = pages.SecondFactor(p)
 	if cookie != nil {
@@ -96,7 +95,7 @@ func (s *Server) secondFactor(r *request) (answer, error) {
 		return nil, err
 	}
 	if in == nil {
-		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: tookTooLong}), nil
+		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: tookTooLong}, nil), nil
 	}
 	verdict, err := s.proveSecond(r, in.User, atMost(r.form.Get("code"), codeInput))
 	if err != nil {
@@ -147,14 +146,8 @@ func (s *Server) pending(r *request, sealed string) (*sessions.SignIn, error) {
 // stillServed reports whether a provider is one that people sign in by, and was all the time
 // since then.
 func (r *request) stillServed(uid string, since time.Time) bool {
-	if p := r.Provider(uid); p != nil && p.Suspended {
-		return false
-	}
-	served := slices.ContainsFunc(r.Providers, func(p *model.Provider) bool { return p.UID == uid })
-	for o := range r.Organizations() {
-		served = served || o.Counts(uid)
-	}
-	return served && r.Alive(uid, since)
+	p := r.Provider(uid)
+	return p != nil && !p.Suspended && r.Alive(uid, since)
 }
 
 const tookTooLong = "This sign-in took too long. Start again."

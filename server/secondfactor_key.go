@@ -43,7 +43,7 @@ func (s *Server) secondKey(r *request) (answer, error) {
 		return nil, err
 	}
 	if in == nil {
-		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: tookTooLong}), nil
+		return s.loginPage(r, http.StatusForbidden, pages.LoginPage{Next: next, Problem: tookTooLong}, nil), nil
 	}
 	again := pages.SecondFactorPage{Email: in.User.Email, Next: next, SignIn: signIn, Problem: keyTooSlow}
 	c := s.openCeremony(r, keyAsSecond, signIn, sealed)

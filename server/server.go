@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,7 +99,13 @@ const sweepEvery = time.Minute
 func (s *Server) Run(ctx context.Context) error {
 	followed := make(chan error, 1)
 	go func() { followed <- s.cache.Run(ctx) }()
+	var background sync.WaitGroup
+	defer background.Wait()
 	defer s.errands.wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	background.Go(func() { s.upstreams.Run(ctx) })
+	background.Go(func() { s.rechecks.run(ctx) })
 	var telling sync.WaitGroup
 	telling.Go(func() { s.tellSignOuts(ctx) })
 	defer telling.Wait()
@@ -177,6 +184,9 @@ func (s *Server) Publish(ctx context.Context, next *model.Snapshot) error {
 }
 
 func (s *Server) serve(w *decide.World) {
+	for _, err := range s.upstreams.Configure(slices.Collect(w.AllProviders())) {
+		s.Log.Error("nobody signs in by a provider", "error", err)
+	}
 	s.world.Store(w)
 	s.metrics.serving(w.Digest)
 }

@@ -34,6 +34,9 @@ func (s *Server) token(r *request) (answer, error) {
 		return nil, err
 	}
 	s.metrics.tokenIssued(g)
+	if issued.SignedInBy != "" {
+		s.wantRecheck(r.now, issued.User.ID, issued.SignedInBy)
+	}
 	return jsonAnswer{body: tokenBody(r.now, issued)}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
 	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/limits"
@@ -192,6 +193,14 @@ func (s *Server) devicePage(r *request, session *sessions.Session, d *deviceRequ
 		p.Scopes, p.Identity, p.StaysSigned = d.access(), d.identity(), d.granted.Has(oauth.OfflineAccess)
 	}
 	return page{html: pages.Device(p)}
+}
+
+// toCount has somebody sign in by a way that counts for the organization of a device; they
+// do not see before what it asks for.
+func toCount(o *model.Organization, typed string) answer {
+	return redirect{to: loginPath + "?" + url.Values{
+		"next": {verifyURL("user_code", typed)}, organizationParameter: {o.Slug}, againParameter: {"1"},
+	}.Encode()}
 }
 
 // outcomes are what the person reads after the decision.

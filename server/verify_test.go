@@ -209,11 +209,17 @@ func TestSignInThatDoesNotCountSeesNoRequest(t *testing.T) {
 	w := newTown(t)
 	code := w.ask(t, "org:read")
 	b := w.signedIn(t, "ann@example.com")
-	w.org.Providers = []*model.Provider{{UID: "sso-of-acme"}}
+	w.org.Providers = []*model.Provider{{UID: "sso-of-acme", OrganizationID: "org-1", OIDC: &model.OIDCSettings{}, DisplayName: "Acme SSO"}}
 	w.publish(t)
 	page := b.get("/oauth/device/?user_code=" + code.String())
-	want(t, "get", page, http.StatusForbidden, "Sign in another way")
-	if strings.Contains(page.Body.String(), "Acme") {
+	to := page.Header().Get("Location")
+	next := url.Values{"next": {"/oauth/device/?user_code=" + code.String()}, "organization": {"acme"}, "again": {"1"}}
+	if to != "/login/?"+next.Encode() {
+		t.Errorf("got %d to %q, want the sign-in for Acme", page.Code, to)
+	}
+	page = b.get(to)
+	want(t, "the sign-in", page, http.StatusOK, "Continue with Acme SSO")
+	if text := page.Body.String(); strings.Contains(text, "CLI") || strings.Contains(text, "See the organization") {
 		t.Error("it shows the request")
 	}
 }

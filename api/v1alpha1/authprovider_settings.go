@@ -30,7 +30,9 @@ type CABundle string
 type OIDCProvider struct {
 	// The provider's name of itself, exactly as in its ID tokens;
 	// `/.well-known/openid-configuration` follows it. Example:
-	// `https://acme.okta.com`.
+	// `https://acme.okta.com`. It never changes: whom people are there belongs to
+	// it.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.oidc.issuer: cannot be changed, people's accounts belong to it; create a new AuthProvider"
 	Issuer UpstreamURL `json:"issuer"`
 	// The client ID that the provider gave.
 	ClientID UpstreamClientID `json:"clientID"`
@@ -67,7 +69,9 @@ type OAuth2Provider struct {
 	// Where codes are redeemed. Example: `https://id.example.com/oauth/token`.
 	TokenURL UpstreamURL `json:"tokenURL"`
 	// Where the access token is answered with claims, in JSON. Example:
-	// `https://id.example.com/api/me`.
+	// `https://id.example.com/api/me`. It never changes: whom people are there
+	// belongs to it.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.oauth2.userInfoURL: cannot be changed, people's accounts belong to it; create a new AuthProvider"
 	UserInfoURL UpstreamURL `json:"userInfoURL"`
 	// The client ID that the provider gave.
 	ClientID UpstreamClientID `json:"clientID"`
@@ -90,6 +94,7 @@ type OAuth2Provider struct {
 }
 
 // GitHubProvider are the settings of GitHub.
+// +kubebuilder:validation:XValidation:rule="has(self.baseURL) == has(oldSelf.baseURL) && (!has(self.baseURL) || self.baseURL == oldSelf.baseURL)",message="spec.github.baseURL: cannot be changed, people's accounts belong to it; create a new AuthProvider",fieldPath=".baseURL"
 type GitHubProvider struct {
 	// The client ID of the OAuth app.
 	ClientID UpstreamClientID `json:"clientID"`
@@ -102,7 +107,8 @@ type GitHubProvider struct {
 	// +listType=set
 	// +optional
 	Organizations []GitHubOrganization `json:"organizations,omitempty"`
-	// Address of a GitHub Enterprise Server. Default: `https://github.com`.
+	// Address of a GitHub Enterprise Server; it never changes. Default:
+	// `https://github.com`.
 	// +optional
 	BaseURL UpstreamURL `json:"baseURL,omitempty"`
 	// Certificates of those that the server's own must be signed by. Default:

@@ -146,15 +146,8 @@ func (q *auditQuery) resolve(ctx context.Context, db *store.DB, now time.Time) (
 	if asked.Until, err = momentOf("--until", q.until, now); err != nil {
 		return asked, err
 	}
-	if asked.OrganizationID = q.organization; strings.Contains(q.organization, "/") {
-		namespace, name, _ := strings.Cut(q.organization, "/")
-		asked.OrganizationID, err = db.ObjectNamed(ctx, "Organization", namespace, name)
-		if errors.Is(err, store.ErrNotFound) {
-			return asked, fmt.Errorf("--organization: no Organization %s was ever served here; write it as namespace/name", q.organization)
-		}
-		if err != nil {
-			return asked, fmt.Errorf("find the organization: %w", err)
-		}
+	if asked.OrganizationID, err = organizationID(ctx, db, q.organization); err != nil {
+		return asked, err
 	}
 	if asked.Of = q.user; strings.Contains(q.user, "@") {
 		u, err := db.UserByEmail(ctx, people.Address(q.user))

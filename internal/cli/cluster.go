@@ -35,6 +35,7 @@ func (in *installation) cluster(config *rest.Config) (source, error) {
 		Keyring:         in.keeper,
 		Publish:         in.publish,
 		Metrics:         in.registry,
+		Probe:           in.probe,
 
 		ServiceAccountKeys: in.server.UseCluster,
 

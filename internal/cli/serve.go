@@ -295,6 +295,7 @@ func (in *installation) run(ctx context.Context, public, ops net.Listener) error
 		parts.Go(func() error { return in.source.Run(ctx) })
 		parts.Go(func() error { return in.followKeys(ctx) })
 		parts.Go(func() error { return in.followAdoptions(ctx) })
+		parts.Go(func() error { return in.followProbes(ctx) })
 		parts.Go(func() error { in.collector.follow(ctx); return nil })
 		parts.Go(func() error { return in.servePublic(ctx, public) })
 		for _, f := range in.followers {

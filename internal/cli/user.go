@@ -35,7 +35,8 @@ What a person may do is not decided here but by the Roles that name their addres
 	dataDir := dataDirFlag(cmd.PersistentFlags())
 	cmd.AddCommand(userCreateCommand(dataDir), userListCommand(dataDir),
 		userDisableCommand(dataDir), userEnableCommand(dataDir),
-		userSessionsCommand(dataDir), userFactorsCommand(dataDir), userResetLinkCommand(dataDir), userUnlockCommand(dataDir), userDeleteCommand(dataDir), userImportCommand(dataDir))
+		userSessionsCommand(dataDir), userFactorsCommand(dataDir), userResetLinkCommand(dataDir), userIdentitiesCommand(dataDir), userUnlockCommand(dataDir),
+		userInviteCommand(dataDir), userInvitationsCommand(dataDir), userDeleteCommand(dataDir), userImportCommand(dataDir))
 	return cmd
 }
 
@@ -131,8 +132,16 @@ func userStateCommand(dataDir *string, verb string, disabled bool, short, done s
 	}
 }
 
+// findUser finds somebody by the address that they sign in with here, or by their ID: who
+// signs in elsewhere alone has only that to themselves.
 func findUser(ctx context.Context, db *store.DB, email string) (store.User, error) {
-	u, err := db.UserByEmail(ctx, people.Address(email))
+	var u store.User
+	var err error
+	if strings.HasPrefix(email, "usr_") {
+		u, err = db.User(ctx, email)
+	} else {
+		u, err = db.UserByEmail(ctx, people.Address(email))
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return store.User{}, fmt.Errorf("there is no %s; see `gatehouse user list`", email)
 	}

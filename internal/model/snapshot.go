@@ -117,6 +117,10 @@ func (s *Snapshot) Application(clientID string) (*Organization, *Application) {
 // it counts. It is nil if there is none.
 func (s *Snapshot) Provider(uid string) *Provider { return s.providers[uid] }
 
+// AllProviders yields the providers of the installation, and those of Organizations that
+// count there, in no particular order.
+func (s *Snapshot) AllProviders() iter.Seq[*Provider] { return maps.Values(s.providers) }
+
 func (s *Snapshot) indexProvider(p *Provider) {
 	if s.providers[p.UID] == nil {
 		s.providers[p.UID] = p

@@ -59,6 +59,7 @@ type Issued struct {
 	IDToken      string // empty: none
 	Organization *model.Organization
 	User         *store.User // nil for a machine
+	SignedInBy   string      // UID of the provider that the person signed in with; empty for a machine
 }
 
 // Pipeline issues tokens.
@@ -125,6 +126,9 @@ func (p *Pipeline) Issue(ctx context.Context, g oauth.GrantType, r *Request) (*I
 		client.Organization = got.standing.Organization
 	}
 	issued := &Issued{Organization: client.Organization, User: got.standing.User, RefreshToken: got.refresh}
+	if got.grant != nil {
+		issued.SignedInBy = got.grant.ProviderUID
+	}
 	issued.Access = p.access(r.Now, client, &got)
 	if err := p.mint(issued, client, &got); err != nil {
 		return nil, fmt.Errorf("mint token: %w", err)

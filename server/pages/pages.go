@@ -47,20 +47,6 @@ func titled(title string, brand ...Brand) heading {
 	return h
 }
 
-// LoginPage asks for address and password.
-type LoginPage struct {
-	Brand       Brand
-	Provider    string // what the way to sign in is called
-	Application string // that asks for it; empty: nobody came from one
-	Email       string // as typed before, or as the application hints
-	Next        string // where to go afterwards; a path of ours
-	Token       string
-	Problem     string // why it did not work; empty at first
-	Forgot      bool   // a link to set a new password can be mailed
-	Register    bool   // anybody may make an account
-	Passkey     KeyForm
-}
-
 // ConsentPage asks whether an application may act for the person (ASVS 10.7.2).
 type ConsentPage struct {
 	Brand        Brand
@@ -155,9 +141,6 @@ const (
 
 // SignOutPage asks whether to sign out.
 type SignOutPage struct{ Viewer Viewer }
-
-// Login draws a LoginPage.
-func Login(p LoginPage) template.HTML { return render("login", p) }
 
 // Consent draws a ConsentPage.
 func Consent(p ConsentPage) template.HTML { return render("consent", p) }

@@ -19,8 +19,25 @@ func drawn(s string) map[string]template.HTML {
 	v := Viewer{Name: s, Email: s, SignOut: s}
 	key := KeyForm{Options: s, Ceremony: s, Token: s}
 	return map[string]template.HTML{
-		"login":   Login(LoginPage{Provider: s, Application: s, Email: s, Next: s, Token: s, Problem: s, Forgot: true, Register: true}),
-		"passkey": Login(LoginPage{Provider: s, Next: s, Token: s, Passkey: key}),
+		"login": Login(LoginPage{Provider: s, Application: s, Email: s, Next: s, Token: s, Problem: s, Password: true, Forgot: true, Register: true}),
+		"login of an organization": Login(LoginPage{
+			Provider: s, Organization: s, Slug: s, Token: s, Password: true, Again: true,
+			First: []Way{{UID: "p", Name: s, Token: s, Next: s, Slug: s}}, Then: []Way{{UID: "q", Name: s, Asks: true, Next: s, Slug: s, Again: true}},
+		}),
+		"discovery": Login(LoginPage{Organization: s, Slug: s, Email: s, Next: s, Token: s, Problem: s, Discover: true, Again: true, Then: []Way{{UID: "p", Name: s}}}),
+		"provider":  Provider(ProviderPage{Way: Way{UID: "p", Name: s, Token: s, Next: s, Slug: s, Again: true}, Application: s, Problem: s}),
+		"directory": Provider(ProviderPage{Way: Way{UID: "p", Name: s, Asks: true, Token: s}, Connects: true, Username: s, Problem: s}),
+		"arrival":   Arrival(ArrivalPage{Provider: s, Name: s, Email: s, Replaces: s, Arrival: s, Token: s}),
+		"identities": Identities(IdentitiesPage{Viewer: v, Token: s, Done: s, Problem: s, Ways: []Way{{UID: "p", Name: s}}, Identities: []Identity{
+			{Provider: s, Subject: s, Name: s, Who: s, Added: start, Used: start, Here: true}, {Provider: s, Subject: s, Name: s, Who: s, Added: start, Dormant: true, Last: true},
+		}}),
+		"identities of a password": Identities(IdentitiesPage{Viewer: v, Identities: []Identity{{Name: s, Who: s, Added: start, Password: true}}}),
+		"invitation":               Invitation(InvitationPage{Viewer: &v, Organization: s, Inviter: s, Email: s, Until: start, Link: s, Token: s}),
+		"invitation to anybody": Invitation(InvitationPage{
+			Organization: s, Inviter: s, Email: s, Until: start, Link: s, Token: s, SignIn: "/login/?" + s, Register: true, Least: 12, Name: s, Problem: s,
+		}),
+		"invitation elsewhere": Invitation(InvitationPage{Viewer: &v, Organization: s, Inviter: s, Email: s, Until: start, Link: s, Token: s, SignIn: "/login/?" + s, Elsewhere: true}),
+		"passkey":              Login(LoginPage{Provider: s, Next: s, Token: s, Password: true, Passkey: key}),
 		"consent": Consent(ConsentPage{
 			Viewer: v, Application: s, Organization: s, Owner: s, Target: s, Scopes: []string{s}, Identity: []string{s},
 			StaysSigned: true, Lasts: s, Remembered: true, Request: s, Token: s,
@@ -136,7 +153,7 @@ func TestEveryFieldHasALabelAndEveryPageOneHeading(t *testing.T) {
 // ASVS 6.2.6-7
 func TestPasswordManagersAndPasteAreWelcome(t *testing.T) {
 	current, next := `type="password" autocomplete="current-password"`, `type="password" autocomplete="new-password"`
-	wantEach(t, Login(LoginPage{}), current, `type="email"`, `autocomplete="username"`)
+	wantEach(t, Login(LoginPage{Password: true}), current, `type="email"`, `autocomplete="username"`)
 	wantEach(t, Password(PasswordPage{}), current, next, `autocomplete="username"`)
 	wantEach(t, Reset(ResetPage{}), next, `autocomplete="username"`)
 	wantEach(t, Finish(FinishPage{}), next, `autocomplete="username"`)
@@ -219,10 +236,10 @@ func TestSignOutThatAnApplicationAsksForIsAQuestion(t *testing.T) {
 }
 
 func TestSignInSaysWhereItLeads(t *testing.T) {
-	wantEach(t, Login(LoginPage{Provider: "Works", Application: "Acme Web"}), "Use your Works account to continue to <strong>Acme Web</strong>.")
-	wantEach(t, Login(LoginPage{Application: "Acme Web"}), "To continue to <strong>Acme Web</strong>.")
-	wantEach(t, Login(LoginPage{Provider: "Works"}), "With your Works account.")
-	if strings.Contains(string(Login(LoginPage{})), "lead") {
+	wantEach(t, Login(LoginPage{Password: true, Provider: "Works", Application: "Acme Web"}), "Use your Works account to continue to <strong>Acme Web</strong>.")
+	wantEach(t, Login(LoginPage{Password: true, Application: "Acme Web"}), "To continue to <strong>Acme Web</strong>.")
+	wantEach(t, Login(LoginPage{Password: true, Provider: "Works"}), "With your Works account.")
+	if strings.Contains(string(Login(LoginPage{Password: true})), "lead") {
 		t.Error("an empty sentence is drawn")
 	}
 }

@@ -64,7 +64,7 @@ func (db *DB) AwaitAbandoned() {
 }
 
 // lists read a whole table because they are asked for all of it, or stop at a limit.
-var lists = []string{selectUsers, selectEvents, selectObjects, selectKeys, selectAdoptions, selectBound}
+var lists = []string{selectUsers, selectEvents, selectObjects, selectKeys, selectAdoptions, selectBound, selectAllInvited}
 
 // Scans returns what the engine says of the statements used so far that read a whole
 // table or index, by their text; lists may.

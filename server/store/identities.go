@@ -20,6 +20,7 @@ const (
 	selectIdentitiesOfUser = selectIdentities + ` WHERE user_id = $1 ORDER BY created_at, provider_uid, subject`
 
 	selectOwner   = `SELECT user_id FROM identities WHERE provider_uid = $1 AND subject = $2`
+	updateRenewal = `UPDATE identities SET renewal = $3 WHERE provider_uid = $1 AND subject = $2`
 	selectRenewal = `SELECT renewal FROM identities WHERE provider_uid = $1 AND subject = $2`
 
 	// Since when an address is proven stays for as long as the provider says the same one.
@@ -175,6 +176,12 @@ func (db *DB) IdentityChecked(ctx context.Context, providerUID, subject string, 
 // Renewal is what the provider of an identity can be asked with again, sealed.
 func (db *DB) Renewal(ctx context.Context, providerUID, subject string) ([]byte, error) {
 	return row(ctx, db, func(s scanner) (b []byte, err error) { return b, s.Scan(&b) }, selectRenewal, providerUID, subject)
+}
+
+// SetRenewal keeps what the provider is to be asked with next. ErrNotFound: the identity is
+// gone.
+func (db *DB) SetRenewal(ctx context.Context, providerUID, subject string, renewal []byte) error {
+	return db.write(ctx, func(t *tx) error { return t.one(ErrNotFound, updateRenewal, providerUID, subject, blob(renewal)) })
 }
 
 // AddMembership makes somebody a member. ErrConflict: the account is disabled or gone.

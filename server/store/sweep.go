@@ -15,6 +15,7 @@ var sweeps = [...]string{
 	`DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM device_codes WHERE hash IN (SELECT hash FROM device_codes WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM reset_links WHERE hash IN (SELECT hash FROM reset_links WHERE expires_at <= $1 LIMIT $2)`,
+	`DELETE FROM invitations WHERE hash IN (SELECT hash FROM invitations WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM mail_links WHERE hash IN (SELECT hash FROM mail_links WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT $2)`,
 	`DELETE FROM consents WHERE (user_id, application_uid, organization_id) IN

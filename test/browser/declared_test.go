@@ -36,6 +36,9 @@ func (in *installation) publish(t *testing.T) {
 	if in.local != nil {
 		providers = append(providers, in.local)
 	}
+	if in.elsewhere != nil {
+		providers = append(providers, in.elsewhere)
+	}
 	acme := in.organization("acme", "Acme Rockets", providers)
 	acme.External.ClientIDs = []string{chartsID}
 	tools := in.organization("tools", "Tool Makers", providers)

@@ -35,16 +35,27 @@ type installation struct {
 	store *store.DB
 	keys  *keyring.Keyring
 	local *model.Provider
-	srv   *server.Server
+	// elsewhere is a provider that is not kept here; nil: there is none.
+	elsewhere *model.Provider
+	srv       *server.Server
 }
 
 func install(t *testing.T) *installation {
 	t.Helper()
-	return installAs(t, "127.0.0.1")
+	return installWith(t, func(*server.Config) {})
+}
+
+// installWith is install with another configuration.
+func installWith(t *testing.T, change func(*server.Config)) *installation {
+	return installOn(t, "127.0.0.1", change)
 }
 
 // installAs calls it by this name: keys are made for names.
 func installAs(t *testing.T, host string) *installation {
+	return installOn(t, host, func(*server.Config) {})
+}
+
+func installOn(t *testing.T, host string, change func(*server.Config)) *installation {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gatehouse.db")
 	db, err := store.OpenSQLite(t.Context(), path)
@@ -73,10 +84,12 @@ func installAs(t *testing.T, host string) *installation {
 		}
 	}))
 	in.url = fmt.Sprintf("http://%s:%d", host, front.Listener.Addr().(*net.TCPAddr).Port)
-	in.srv, err = server.New(t.Context(), server.Config{
+	config := server.Config{
 		Issuer: in.url, Store: db, Keyring: keys,
 		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	change(&config)
+	in.srv, err = server.New(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,7 @@ func Run(t *testing.T, open Open) {
 		{"AnIdentityThatItsProviderLostIsWorthNothing", lostIdentityIsWorthNothing},
 		{"AClaimThatNobodyProvedGivesWay", unprovenClaimGivesWay},
 		{"DeletingForgetsIdentities", deletingForgetsIdentities},
+		{"AnInvitationCountsOnce", invitationsCountOnce},
 		{"AFactorIsAddedRenamedAndRemovedByItsOwner", factorLife},
 		{"AStepOfAFactorCountsOnce", stepCountsOnce},
 		{"ARecoveryCodeCountsOnce", recoveryCodeCountsOnce},

@@ -1,0 +1,155 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/sessions"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+	"github.com/gatehouse-dev/gatehouse/server/upstream"
+)
+
+const (
+	// ssoFor is how long somebody may take at the provider.
+	ssoFor = 10 * time.Minute
+	// ssoAtOnce is how many sign-ins one browser may have under way.
+	ssoAtOnce = 4
+)
+
+// What a browser carries of a sign-in: the one cookie goes wherever the browser goes by
+// itself, the other also where a provider has it post to.
+const (
+	attemptCookie = "gatehouse-sso-"
+	postedCookie  = "gatehouse-posted-"
+)
+
+// An intent is what somebody goes to a provider for.
+type intent string
+
+const (
+	toSignIn  intent = "sign in"
+	toConnect intent = "connect"
+)
+
+// attempt is a sign-in at a provider, from the moment the browser leaves to the one it
+// comes back. It is sealed in a cookie of that browser: an answer is worth nothing in any
+// other (RFC 9700 section 4.7), and nothing is kept for who does not come back.
+type attempt struct {
+	Provider     string          `json:"provider"`
+	Settings     []byte          `json:"settings"` // digest of what is declared of it
+	Handle       string          `json:"handle"`
+	State        json.RawMessage `json:"state"`
+	Next         string          `json:"next"`
+	Organization string          `json:"organization,omitempty"` // slug
+	Intent       intent          `json:"intent"`
+	Session      string          `json:"session,omitempty"` // of who connects: its ID
+	At           time.Time       `json:"at"`
+}
+
+func attemptPurpose(providerUID string) string { return "sign-in at " + providerUID }
+
+// handleName is how the cookie of an attempt is called: several may be under way.
+func handleName(handle string) string {
+	sum := sha256.Sum256([]byte(handle))
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
+}
+
+// carry seals an attempt into cookies of this browser, and drops what is under way besides
+// it if that is too much.
+func (s *Server) carry(r *request, p *model.Provider, a attempt) ([]*http.Cookie, error) {
+	sealed, err := s.sealed.Seal(attemptPurpose(p.UID), a)
+	if err != nil {
+		return nil, err
+	}
+	var cookies []*http.Cookie
+	if under := s.sessions.CarriedNames(r.Request, attemptCookie); len(under) >= ssoAtOnce {
+		for _, name := range under {
+			cookies = append(cookies, s.sessions.PutDown(r.Request, name)...)
+		}
+	}
+	if len(sealed) > sessions.MostCarried {
+		return nil, oauth.Refuse(oauth.InvalidRequest, "the request of the application is too long to be kept while you sign in elsewhere")
+	}
+	cookies = append(cookies, s.sessions.Carry(attemptCookie+handleName(a.Handle), sealed, ssoFor)...)
+	if p.SAML != nil { // it has the browser post its answer
+		cookies = append(cookies, s.sessions.CarryPast(postedCookie+handleName(a.Handle), sealed, ssoFor)...)
+	}
+	return cookies, nil
+}
+
+// carried finds the attempt of this browser that an answer belongs to; nil: there is none
+// at this provider, or what it rests on is no longer so.
+func (s *Server) carried(r *request, uid, handle, cookie string) *attempt {
+	sealed := s.sessions.Carried(r.Request, cookie+handleName(handle))
+	var a attempt
+	if handle == "" || sealed == "" || !s.sealed.Open(attemptPurpose(uid), sealed, &a) {
+		return nil
+	}
+	if !model.NewSensitive([]byte(a.Handle)).Equal(model.NewSensitive([]byte(handle))) || r.now.Sub(a.At) >= ssoFor {
+		return nil
+	}
+	p := r.Provider(uid)
+	if p == nil || a.Provider != uid || !r.stillServed(uid, a.At) || string(a.Settings) != string(s.settingsOf(p)) {
+		return nil
+	}
+	return &a
+}
+
+// putDown forgets an attempt.
+func (s *Server) putDown(r *request, handle string) []*http.Cookie {
+	name := handleName(handle)
+	return append(s.sessions.PutDown(r.Request, attemptCookie+name), s.sessions.PutDown(r.Request, postedCookie+name)...)
+}
+
+// settingsOf tells two declarations of a provider apart: an answer to a request that was
+// made by other settings is none. Secrets are no part of it, so that they can be rotated.
+func (s *Server) settingsOf(p *model.Provider) []byte {
+	text, err := json.Marshal([]any{p.UID, p.Type, p.OrganizationID, p.OIDC, p.OAuth2, p.GitHub, p.SAML, p.LDAP})
+	if err != nil {
+		return nil
+	}
+	sum := s.Keyring.LookupKey().Digest(append([]byte("settings of a provider "), text...))
+	return sum[:]
+}
+
+// used uses up what may be used once, on whatever replica; false: it was before.
+func (s *Server) used(r *request, what string, until time.Time) (before bool, err error) {
+	sum := s.Keyring.LookupKey().Digest([]byte(what))
+	err = s.Store.UseAssertion(r.Context(), sum[:], until)
+	if errors.Is(err, store.ErrConflict) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("use what is good once: %w", err)
+	}
+	return false, nil
+}
+
+// arrival is somebody who came back from a provider that has proven who they are. Where
+// the provider has the browser post, that post comes without the cookies of a session
+// (SameSite=Lax), so this travels on, sealed, to a page that has them.
+type arrival struct {
+	Provider string           `json:"provider"`
+	Handle   string           `json:"handle,omitempty"` // of the attempt; empty: nobody here asked for it
+	User     string           `json:"user,omitempty"`   // who signs in
+	Person   *upstream.Person `json:"person,omitempty"` // who is connected
+	Name     string           `json:"name,omitempty"`   // as the provider says
+	Email    string           `json:"email,omitempty"`
+	AuthTime time.Time        `json:"authTime"`
+	AMR      []string         `json:"amr,omitempty"`
+	At       time.Time        `json:"at"`
+}
+
+const arrivalPurpose = "arrival"
+
+// signedInAt is the session of who connects, if it is the one that began to.
+func (a *attempt) signedInAt(session *sessions.Session) bool {
+	return session != nil && a.Session != "" && a.Session == session.ID
+}
