@@ -156,7 +156,7 @@ func auditTime(values url.Values, name string) (time.Time, error) {
 }
 
 func (s *Server) showEvent(r *request, o *model.Organization, ev store.Event) (auditEventJSON, error) {
-	actor, err := s.showActor(r, ev.Actor)
+	actor, err := s.showActor(r, o, ev.Actor)
 	if err != nil {
 		return auditEventJSON{}, err
 	}
@@ -170,8 +170,9 @@ func (s *Server) showEvent(r *request, o *model.Organization, ev store.Event) (a
 	return shown, nil
 }
 
-// showActor tells a person by what they are called now, if they are still there.
-func (s *Server) showActor(r *request, actor string) (auditActorJSON, error) {
+// showActor tells a person by what they are called now, if they are still a member there: of
+// anybody else that is not the organization's to know.
+func (s *Server) showActor(r *request, o *model.Organization, actor string) (auditActorJSON, error) {
 	switch {
 	case actor == "":
 		return auditActorJSON{Type: "unknown"}, nil
@@ -186,6 +187,9 @@ func (s *Server) showActor(r *request, actor string) (auditActorJSON, error) {
 	}
 	if err != nil {
 		return auditActorJSON{}, fmt.Errorf("find who acted: %w", err)
+	}
+	if !o.Member(r.Person(&u), r.now) {
+		return auditActorJSON{Type: "user", ID: actor}, nil
 	}
 	return auditActorJSON{Type: "user", ID: actor, Name: u.Name, Email: u.Email}, nil
 }
