@@ -145,6 +145,7 @@ type arrival struct {
 	AuthTime time.Time        `json:"authTime"`
 	AMR      []string         `json:"amr,omitempty"`
 	At       time.Time        `json:"at"`
+	Settings []byte           `json:"settings"` // digest of what was declared of the provider
 }
 
 const arrivalPurpose = "arrival"
