@@ -175,3 +175,27 @@ func TestASignInElsewhereThatIsTooOldForASessionIsAskedForAnew(t *testing.T) {
 		t.Error("not signed in")
 	}
 }
+
+// Nobody begins anything at a provider that is suspended: neither a sign-in nor, where it
+// asks for a password here and no answer comes back later, to connect an identity.
+func TestASuspendedProviderIsOfferedNowhere(t *testing.T) {
+	w := newSSOTown(t)
+	w.works.asks = true
+	w.works.says["ann secret-of-ann"] = upstream.Proof{Claims: map[string]any{"sub": "ann"}}
+	b := w.signedIn(t, "ann@example.com")
+	form := fields(t, b.get(identitiesPath), "/login/sso/works/")
+	form.Set("username", "ann")
+	form.Set("password", "secret-of-ann")
+	w.works.of.Suspended = true
+	w.publish(t)
+	for _, path := range []string{"/login/?again=1", "/login/?again=1&organization=acme", identitiesPath} {
+		if strings.Contains(b.get(path).Body.String(), "/login/sso/works/") {
+			t.Errorf("%s offers it", path)
+		}
+	}
+	want(t, "its page", b.get("/login/sso/works/"), http.StatusNotFound, "no such way to sign in")
+	want(t, "to connect it", b.post("/login/sso/works/", form), http.StatusNotFound, "no such way to sign in")
+	if u := w.user(t, annID()); len(u.Identities) != 0 {
+		t.Errorf("connected %+v", u.Identities)
+	}
+}
