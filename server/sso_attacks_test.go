@@ -199,3 +199,32 @@ func TestASuspendedProviderIsOfferedNowhere(t *testing.T) {
 		t.Errorf("connected %+v", u.Identities)
 	}
 }
+
+// Whatever links somebody follows, and however often they begin anew: what their browser
+// carries of that fits into the header of a request, or they would be shut out of every page.
+func TestSignInsUnderWayDoNotShutABrowserOut(t *testing.T) {
+	for _, length := range []int{0, 2000, 5000} {
+		w := newSAMLTown(t, false)
+		b := w.open()
+		next := "/oauth/authorize/?state=" + strings.Repeat("s", length)
+		for i := range 12 {
+			handle := b.begin(t, b.get("/login/?"+url.Values{"next": {next}}.Encode()), "works")
+			size := 0
+			for name, c := range b.cookies {
+				size += len(name) + len(c.Value) + len("; =")
+			}
+			if size > 11<<10 {
+				t.Fatalf("%d sign-ins with a request of %d bytes: the browser sends %d bytes of cookies", i+1, length, size)
+			}
+			if i < 11 {
+				continue
+			}
+			at := b.posts("works", url.Values{"RelayState": {handle}, "code": {"code"}}).Header().Get("Location")
+			wantTo(t, "the last one", b.get(at), next)
+		}
+	}
+	w := newSAMLTown(t, false)
+	b := w.open()
+	page := b.get("/login/?" + url.Values{"next": {"/oauth/authorize/?state=" + strings.Repeat("s", 9000)}}.Encode())
+	want(t, "more than fits", b.post("/login/sso/works/", fields(t, page, "/login/sso/works/")), http.StatusBadRequest, "too long")
+}
