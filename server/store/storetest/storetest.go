@@ -44,6 +44,7 @@ func Run(t *testing.T, open Open) {
 		{"SomebodyIsToldOfTheSecondFactorOnce", toldOnce},
 		{"IdentitiesOfTwoProvidersAreTwoPeople", identitiesAreApart},
 		{"AnIdentityKeepsWhatItsProviderSaysNow", identityIsUpdated},
+		{"WhatASharedAccountShowsIsNotForOneProvider", sharedAccountShowsWhatItShowed},
 		{"AnIdentityThatIsTakenAwayEndsWhatItOpened", unlinkedIdentityEndsWhatItOpened},
 		{"TheLastWayIntoAnAccountStays", lastWayInStays},
 		{"AnIdentityThatItsProviderLostIsWorthNothing", lostIdentityIsWorthNothing},
