@@ -147,7 +147,9 @@ func (in *installation) visitor(t *testing.T, others ...string) *window {
 		chromedp.Flag("host-resolver-rules", "MAP "+namedHost+" 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"))
 	t.Cleanup(func() {
 		for _, fault := range w.complaints() {
-			if !ofTheProvider(fault, others) {
+			// Without TLS the browser is told of no cookie that it should send to us with a post
+			// of another site. It sends those that it got in the last two minutes, and says so.
+			if warned := fault == "the browser has an issue: CookieIssue" && strings.HasPrefix(in.url, "http:"); !warned && !ofTheProvider(fault, others) {
 				t.Error(fault)
 			}
 		}
@@ -184,7 +186,7 @@ func TestPeopleSignInElsewhereInARealBrowser(t *testing.T) {
 	w.proves("eve")
 	w.wantText("You are signed in")
 	w.open("/account/identities/")
-	w.wantText("How you sign in", "Works", "ann@acme.example", "It is your only way in")
+	w.wantText("Ways to sign in", "Works", "ann@acme.example", "It is your only way in")
 	w.look("identities-only")
 
 	// Somebody else whom the provider gives the same address is somebody else.

@@ -132,7 +132,7 @@ func (in *installation) get(t *testing.T, path string) []byte {
 	return body
 }
 
-// window is one that knows the provider and the application.
+// visitor is a window that knows the provider and the application.
 func (c *town) visitor(t *testing.T) *window {
 	return c.installation.visitor(t, append(slices.Clone(c.others), c.app.url)...)
 }
