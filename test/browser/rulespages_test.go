@@ -140,6 +140,7 @@ func TestWhatARuleRefusesLeadsOn(t *testing.T) {
 	w.look("second-factor-required")
 	w.forgive("403")
 	w.enterOn(`main .way a`)
+	w.enterOn(`main a[href="/account/factors/new/"]`)
 	w.wantText("Let your app read this code")
 	a := w.readsKey()
 	w.fill("#code", a.code(t))

@@ -256,7 +256,7 @@ func TestWhoComesFromAPortalIsAskedFirst(t *testing.T) {
 			}
 			continue
 		}
-		w.wantText("Sign in as", "ann@acme.example", "Works", "You are signed in as <strong>"+bobEmail)
+		w.wantText("Sign in with Works?", "<strong>ann@acme.example</strong>", "You are signed in as <strong>"+bobEmail)
 		w.look("arrival")
 		w.open("/account/")
 		w.wantText(bobEmail) // nothing has changed before the answer
