@@ -143,7 +143,7 @@ func findUser(ctx context.Context, db *store.DB, email string) (store.User, erro
 		u, err = db.UserByEmail(ctx, people.Address(email))
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return store.User{}, fmt.Errorf("there is no %s; see `gatehouse user list`", email)
+		return store.User{}, fmt.Errorf("there is no %s; see `gatehouse user list`, and give the ID of who has no password here", email)
 	}
 	if err != nil {
 		return store.User{}, fmt.Errorf("find %s: %w", email, err)
