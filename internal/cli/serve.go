@@ -259,7 +259,7 @@ func (in *installation) prepare(ctx context.Context) error {
 			return err
 		}
 	} else {
-		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}, adoptions: make(chan map[string]string, 1)}
+		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}, told: map[model.ObjectID]string{}, adoptions: make(chan map[string]string, 1)}
 	}
 	if in.adoptions, err = in.readAdoptions(ctx); err != nil {
 		return err

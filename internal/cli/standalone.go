@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type files struct {
 	compiler compile.Compiler
 	secrets  *secretFiles
 	said     map[model.ObjectID][]compile.Finding // findings that were logged
+	told     map[model.ObjectID]string            // what to enter at providers, that was logged
 	// adoptions has the last that were read, until they are used.
 	adoptions chan map[string]string
 	adopted   map[string]string
@@ -158,6 +160,7 @@ func (f *files) compile(set *manifest.Set) compile.Result {
 // report logs the findings that were not logged before, and what is served.
 func (f *files) report(set *manifest.Set, result compile.Result) {
 	for _, r := range result.Reports {
+		f.tellCallback(r)
 		findings := slices.Concat(r.Findings, r.Weak)
 		if sameFindings(f.said[r.Object], findings) {
 			continue
@@ -169,6 +172,20 @@ func (f *files) report(set *manifest.Set, result compile.Result) {
 		}
 	}
 	f.log.Info("serving", "objects", set.Len(), "snapshot", result.Snapshot.Digest)
+}
+
+// tellCallback logs what has to be entered at a provider, once: files have no status to look
+// it up in.
+func (f *files) tellCallback(r *compile.Report) {
+	if r.Provider == nil {
+		return
+	}
+	at := cmp.Or(r.Provider.CallbackURL, r.Provider.SAMLACSURL)
+	if at == "" || f.told[r.Object] == at {
+		return
+	}
+	f.told[r.Object] = at
+	f.log.Info("enter this at the provider", "object", manifest.Describe(r.Object), "callback", at)
 }
 
 func sameFindings(a, b []compile.Finding) bool {
