@@ -28,6 +28,7 @@ type services struct {
 	assertions      *limits.Limiter // by application: each leaves a row behind
 	assertionsOfAll *limits.Limiter // by organization
 	approvals       *limits.Limiter // without a question, by person: each leaves rows behind
+	invitations     invitationLimits
 
 	acts    *limits.Limiter // of people on their account: each leaves rows behind
 	notices *limits.Limiter // letters about an account, by kind
@@ -63,6 +64,7 @@ func (s *Server) prepare() error {
 	s.assertions = limits.NewLimiter(100, 500, s.RateLimitScale)
 	s.assertionsOfAll = limits.NewLimiter(300, 1500, s.RateLimitScale)
 	s.approvals = limits.NewLimiter(5, 50, s.RateLimitScale)
+	s.invitations = newInvitationLimits(s.RateLimitScale)
 	s.acts = limits.NewLimiter(1, 50, s.RateLimitScale)
 	s.notices = limits.NewLimiter(1/noticeEvery.Seconds(), noticesAtOnce, s.RateLimitScale)
 	s.backChannel = backChannel{to: outbound.New(s.Outbound), told: map[string]int{}}
