@@ -20,7 +20,7 @@ func TestWhatAProviderSaysOfASignInIsMarkedAsItsWord(t *testing.T) {
 		}
 	}
 	other := &model.Provider{UID: "okta", OIDC: &model.OIDCSettings{}}
-	r.World.Snapshot = model.NewSnapshot("d", nil, []*model.Provider{other}, nil)
+	r.Snapshot = model.NewSnapshot("d", nil, []*model.Provider{other}, nil)
 	if got := r.markElsewhere(sessions.SignIn{ProviderUID: "okta", AMR: []string{"mfa"}}).AMR; slices.Contains(got, "mfa") {
 		t.Errorf("%q", got)
 	}
