@@ -143,9 +143,3 @@ func (s *Server) wrongSecondFactor(ctx context.Context, r *request, u store.User
 	}
 	return err
 }
-
-// Unlock forgets what was counted against an account, for somebody who has proven that it is
-// theirs in another way, or by an administrator.
-func (s *Server) unlock(ctx context.Context, u store.User, ev store.Event) error {
-	return people.Unlock(ctx, s.Store, s.Keyring.LookupKey(), u, ev)
-}

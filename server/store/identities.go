@@ -197,21 +197,6 @@ func (db *DB) AddMembership(ctx context.Context, userID string, m model.Membersh
 	})
 }
 
-// RemoveMemberships takes every membership of an organization from somebody; roles that
-// name them stay. ErrNotFound: there was none.
-func (db *DB) RemoveMemberships(ctx context.Context, userID, organizationID string, ev Event) error {
-	return db.write(ctx, func(t *tx) error {
-		n, err := t.exec(deleteMembership, userID, organizationID)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return ErrNotFound
-		}
-		return t.accountChanged(userID, ev)
-	})
-}
-
 // Member is a membership with whose it is.
 type Member struct {
 	UserID string

@@ -165,8 +165,8 @@ func unlinkedIdentityEndsWhatItOpened(t *testing.T, db *store.DB) {
 	got, err := db.User(ctx, u.ID)
 	must(t, err)
 	same(t, "memberships", got.Memberships, []model.Membership{invited})
-	must(t, db.RemoveMemberships(ctx, u.ID, "org_2", Act("member.removed")))
-	wantErr(t, "once more", db.RemoveMemberships(ctx, u.ID, "org_2", Act("member.removed")), store.ErrNotFound)
+	must(t, db.RemoveMember(ctx, u.ID, "org_2", Act("member.removed")))
+	wantErr(t, "once more", db.RemoveMember(ctx, u.ID, "org_2", Act("member.removed")), store.ErrNotFound)
 }
 
 func lastWayInStays(t *testing.T, db *store.DB) {
