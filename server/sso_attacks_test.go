@@ -183,7 +183,7 @@ func TestASuspendedProviderIsOfferedNowhere(t *testing.T) {
 	w.works.asks = true
 	w.works.says["ann secret-of-ann"] = upstream.Proof{Claims: map[string]any{"sub": "ann"}}
 	b := w.signedIn(t, "ann@example.com")
-	form := fields(t, b.get(identitiesPath), "/login/sso/works/")
+	form := fields(t, b.get("/login/sso/works/?intent=connect"), "/login/sso/works/")
 	form.Set("username", "ann")
 	form.Set("password", "secret-of-ann")
 	w.works.of.Suspended = true
@@ -227,4 +227,98 @@ func TestSignInsUnderWayDoNotShutABrowserOut(t *testing.T) {
 	b := w.open()
 	page := b.get("/login/?" + url.Values{"next": {"/oauth/authorize/?state=" + strings.Repeat("s", 9000)}}.Encode())
 	want(t, "more than fits", b.post("/login/sso/works/", fields(t, page, "/login/sso/works/")), http.StatusBadRequest, "too long")
+}
+
+// What somebody may do is asked again when they come back to connect an identity: the
+// account, and what they belong to, may be others by then.
+func TestConnectingEndsWithTheRightToConnect(t *testing.T) {
+	w := newSSOTown(t)
+	w.acme.knows("code", "4711", "")
+	w.works.knows("code", "4711", "")
+	b := w.signedIn(t, "ann@example.com")
+	handle := b.begin(t, b.get("/login/sso/acme-sso/?intent=connect"), "acme-sso")
+	roles := w.roles
+	w.roles = nil
+	w.publish(t)
+	want(t, "no member any more", b.back("acme-sso", handle, "code"), http.StatusForbidden, "cannot go on")
+	w.roles = roles
+	w.publish(t)
+
+	eve := w.open() // whose account is Acme's alone, until it has another way in
+	w.acme.knows("eve", "eve", "")
+	eve.by(t, "acme-sso", "eve", "acme")
+	handle = eve.begin(t, eve.get("/login/sso/works/?intent=connect"), "works")
+	id := w.who(t, eve)
+	err := w.Store.LinkIdentity(t.Context(), store.Identity{
+		ProviderUID: "elsewhere", Subject: "eve", UserID: id, CreatedAt: w.Now(), LastUsedAt: w.Now(), CheckedAt: w.Now(),
+	}, store.Event{Time: w.Now(), Action: "identity.linked"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "by a way that does not open the account any more", eve.back("works", handle, "code"), http.StatusForbidden, "cannot go on")
+	for _, uid := range []string{"works", "acme-sso"} {
+		if _, err := w.Store.UserByIdentity(t.Context(), uid, "4711"); err == nil {
+			t.Errorf("the identity of %s is connected", uid)
+		}
+	}
+}
+
+// What an account offers to connect are ways in that are some.
+func TestOnlyWaysInAreConnected(t *testing.T) {
+	for name, change := range map[string]func(*ssoTown){
+		"makes and keeps no accounts": func(w *ssoTown) { w.acme.of.Provisioning.Mode = model.ProvisionDeny },
+		"of a suspended organization": func(w *ssoTown) { w.org.Suspended = true },
+	} {
+		w := newSSOTown(t)
+		b := w.signedIn(t, "ann@example.com")
+		want(t, name+", before", b.get("/login/sso/acme-sso/?intent=connect"), http.StatusOK, "Acme SSO")
+		change(w)
+		w.publish(t)
+		want(t, name, b.get("/login/sso/acme-sso/?intent=connect"), http.StatusNotFound, "no such way to sign in")
+		if w.org.Suspended {
+			want(t, "its sign-in", w.open().get("/login/?organization=acme"), http.StatusNotFound, "no organization of this name")
+		}
+	}
+}
+
+// A way in that is suspended is none: the last one besides it stays.
+func TestASuspendedProviderIsNoOtherWayIn(t *testing.T) {
+	w := newSSOTown(t)
+	w.works.knows("code", "4711", "")
+	w.acme.knows("code", "4711", "")
+	b := w.open()
+	b.by(t, "works", "code", "")
+	id := w.who(t, b)
+	err := w.Store.LinkIdentity(t.Context(), store.Identity{
+		ProviderUID: "acme-sso", Subject: "4711", UserID: id, CreatedAt: w.Now(), LastUsedAt: w.Now(), CheckedAt: w.Now(),
+	}, store.Event{Time: w.Now(), Action: "identity.linked"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"provider": {"works"}, "subject": {"4711"}, "token": {tokenOf(t, w, b)}}
+	w.acme.of.Suspended = true
+	w.publish(t)
+	want(t, "the other one is suspended", b.post(identitiesPath, form), http.StatusConflict, "only way in")
+	w.acme.of.Suspended = false
+	w.publish(t)
+	wantTo(t, "the other one is served", b.post(identitiesPath, form), identitiesPath+"?done=unlinked")
+}
+
+// What was given by an object that was away since gives nothing.
+func TestWhatWasAwayOpensNoAccountAndInvitesNobody(t *testing.T) {
+	w := newSSOTown(t)
+	w.works.knows("code", "4711", "")
+	b := w.open()
+	b.by(t, "works", "code", "")
+	link := w.invite(t, "eve@example.com")
+	want(t, "the account", b.get(sessionsPath), http.StatusOK, "Sessions")
+	want(t, "the invitation", b.get(link), http.StatusOK, "Acme")
+	w.pass(time.Second)
+	if err := w.Publish(t.Context(), model.NewSnapshot("other", nil, []*model.Provider{w.local}, nil)); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Second)
+	w.publish(t)
+	want(t, "the account, after its provider was away", b.get(sessionsPath), http.StatusForbidden, "Sign in another way")
+	want(t, "the invitation, after its organization was away", b.get(link), http.StatusNotFound, "no longer good")
 }
