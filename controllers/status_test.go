@@ -108,8 +108,8 @@ func TestOneBrokenObjectOfEachKindLeavesTheGoodOnesServing(t *testing.T) {
 	b.create(`
 apiVersion: auth.gatehouse.dev/v1alpha1
 kind: AuthProvider
-metadata: {name: saml, namespace: gatehouse-system}
-spec: {type: SAML}
+metadata: {name: kerberos, namespace: gatehouse-system}
+spec: {type: Kerberos}
 ---
 apiVersion: auth.gatehouse.dev/v1alpha1
 kind: Organization
@@ -127,7 +127,7 @@ metadata: {name: stranger, namespace: elsewhere}
 spec: {organizationRef: {name: acme, namespace: acme}, rules: [{scopes: ["org:read"]}]}
 `)
 	for _, bad := range []struct{ kind, namespace, name, reason, abnormal, says string }{
-		{kindProvider, systemNamespace, "saml", "UnsupportedValue", v1alpha1.Stalled, "SAML"},
+		{kindProvider, systemNamespace, "kerberos", "UnsupportedValue", v1alpha1.Stalled, "Kerberos"},
 		{kindOrganization, "acme", "globex", "SlugNotGranted", v1alpha1.Reconciling, "globex"},
 		{kindApplication, "acme", "web", "UnsupportedValue", v1alpha1.Stalled, "Desktop"},
 		{kindRole, "elsewhere", "stranger", "NotAdmitted", v1alpha1.Reconciling, "no Organization acme/acme admits this namespace"},

@@ -209,7 +209,8 @@ func TestEveryValueReachesWhatIsDeployed(t *testing.T) {
 			"value: \"https://auth.acme.com\"", "image: \"registry.acme.com/gatehouse@sha256:", "imagePullPolicy: Always", "- name: puller",
 			"name: sign-in-view", "type: LoadBalancer", "of-service: x", "host: \"auth.acme.com\"", "ingressClassName: outer",
 			"of-ingress: x", "secretName: outer-pair", "--smtp-url=smtp://mail.acme.com:587", "--smtp-from=no-reply@acme.com", "--smtp-username=gatehouse",
-			"--smtp-password-file=/smtp/password", "--smtp-ca-file=/smtp/ca.crt", "secretName: mail-server", "claimName: kept", "of-account: x", "runAsUser: 1000650000",
+			"--smtp-password-file=/smtp/password", "--smtp-ca-file=/smtp/ca.crt", "secretName: mail-server", "--audit-retention=2400h", "--audit-stdout", "--audit-webhook=https://siem.acme.com/gatehouse", "--audit-webhook-secret-file=/audit/secret", "secretName: siem",
+			"claimName: kept", "of-account: x", "runAsUser: 1000650000",
 			"value: acme,gatehouse-system,globex", "value: \"auth.gatehouse.dev/installation=blue\"",
 			"memory: 1Gi", "of-pod: x", "label-of-pod: x", "disk: fast", "key: reserved", "nodeAffinity",
 		} {
