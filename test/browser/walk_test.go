@@ -31,11 +31,21 @@ func walkOf(t *testing.T) string {
 
 var callbackLine = regexp.MustCompile(`msg="enter this at the provider" provider=gatehouse-system/company callbackURL=(\S+)`)
 
+// says waits until the log says it.
+func says(ctx context.Context, t *testing.T, p *process.Process, what string, found func(log string) bool) {
+	t.Helper()
+	for ; !found(p.Printed.String()); time.Sleep(10 * time.Millisecond) {
+		if ctx.Err() != nil {
+			t.Fatalf("the log does not say %s", what)
+		}
+	}
+}
+
 // The walk of docs/people.md, step by step: with a provider that is on this machine, which
 // has to be allowed, and signs its certificate itself.
 func TestTheWalkToACompanysProviderLeadsThere(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
-	defer cancel()
+	t.Cleanup(cancel) // after the process has ended by itself
 	dir := t.TempDir()
 	binary, err := process.Build(ctx, dir)
 	if err != nil {
@@ -50,7 +60,8 @@ func TestTheWalkToACompanysProviderLeadsThere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	block := walkOf(t)
+	issuer := freeIssuer()
+	block := strings.Replace(walkOf(t), "https://login.company.example", issuer, 1)
 	declare(block)
 	p, err := process.Serve(ctx, process.Options{
 		Binary: binary, Manifests: samples, DataDir: filepath.Join(dir, "data"), Flags: []string{"--allow-upstream-cidr", "127.0.0.1/32"},
@@ -59,26 +70,28 @@ func TestTheWalkToACompanysProviderLeadsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(p.Printed)
+		}
 		if err := p.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
+	served := func(times int) func(string) bool {
+		return func(log string) bool { return strings.Count(log, "msg=serving") >= times }
+	}
+	says(ctx, t, p, "what is served", served(1))
 	callback := callbackLine.FindStringSubmatch(p.Printed.String())
 	if callback == nil {
-		t.Fatalf("the log does not say what to enter at the provider:\n%s", p.Printed)
+		t.Fatal("the log does not say what to enter at the provider")
 	}
-	issuer := freeIssuer()
 	cert := runProvider(t, issuer, callback[1])
 	leaks.Remember(clientSecret)
 	declare(strings.NewReplacer(
-		"issuer: https://login.company.example", "issuer: "+issuer+"\n    caBundle: |\n      "+strings.ReplaceAll(strings.TrimSpace(string(cert)), "\n", "\n      "),
+		"issuer: "+issuer, "issuer: "+issuer+"\n    caBundle: |\n      "+strings.ReplaceAll(strings.TrimSpace(string(cert)), "\n", "\n      "),
 		"what-the-provider-calls-it", "RS256", "what-the-provider-gave", clientSecret,
 	).Replace(block))
-	for served := func() int { return strings.Count(p.Printed.String(), "msg=serving") }; served() < 2; time.Sleep(10 * time.Millisecond) {
-		if ctx.Err() != nil {
-			t.Fatalf("the change is not served:\n%s", p.Printed)
-		}
-	}
+	says(ctx, t, p, "the change", served(2))
 	w := (&installation{url: p.URL}).visitor(t, issuer)
 	w.open("/login/")
 	w.wantText("Continue with My company")
