@@ -70,6 +70,9 @@ func (s *Server) ownAct(r *request, path string, do func(*sessions.Session) (ans
 		if !s.sessions.Form(session).Made(r.form.Get("token"), path) {
 			return nil, staleForm()
 		}
+		if wait := s.acts.Take(r.now, session.UserID); wait > 0 {
+			return nil, tooMany(wait)
+		}
 		return do(session)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/server/limits"
 	"github.com/gatehouse-dev/gatehouse/server/mail"
@@ -63,11 +64,7 @@ func (s *Server) askToChange(r *request, session *sessions.Session) (answer, err
 	if next == u.Login {
 		return s.addressPage(r, session, http.StatusBadRequest, "That is the address in use."), nil
 	}
-	a, err := s.mailProof(r, session, store.MailLink{Kind: store.LinkChange, Subject: u.ID, Address: next}, "changing")
-	if err == nil {
-		s.notify(r, u, addressAskedLetter)
-	}
-	return a, err
+	return s.mailProof(r, session, store.MailLink{Kind: store.LinkChange, Subject: u.ID, Address: next}, "changing")
 }
 
 // mailProof makes a link and mails it. Links of an account are limited by the account too.
@@ -87,6 +84,9 @@ func (s *Server) mailProof(r *request, session *sessions.Session, l store.MailLi
 		return nil, err
 	}
 	s.send(s.addressLetter(r, session.User, l, link))
+	if l.Kind == store.LinkChange { // not for a request that is refused: the owner is told no oftener than there are links
+		s.notify(r, session.User, addressAskedLetter)
+	}
 	return doneAt(addressPath, word), nil
 }
 
@@ -94,11 +94,20 @@ func (s *Server) mailProof(r *request, session *sessions.Session, l store.MailLi
 // somebody did, and nothing of the account but its name.
 func (s *Server) addressLetter(r *request, u store.User, l store.MailLink, link string) mail.Letter {
 	m := s.letter(r, "address", l.Address, "Prove that this address is yours")
-	m.Lines = []string{"Somebody who is signed in as " + u.Login + " says that this is their address. If that is you, follow the link within a day, in a browser where you are signed in."}
+	m.Lines = []string{"Somebody who is signed in " + accountInWords(u.Login) + " says that this is their address. If that is you, follow the link within a day, in a browser where you are signed in."}
 	m.Link = mail.Link{Text: "Prove the address", URL: s.linkTo(confirmPath, link)}
 	m.Closing = []string{"If this was not you, do not follow it, and there is nothing else to do: without you nothing changes."}
 	m.Until = r.now.Add(people.MailLinkFor)
 	return m
+}
+
+// accountInWords names an account to somebody who may not know it. An address that reads as a
+// link, which programs that show letters make of it, is not brought to them by us.
+func accountInWords(login string) string {
+	if strings.ContainsAny(login, "/?#%=&") {
+		return "to another account"
+	}
+	return "as " + login
 }
 
 // showConfirm asks whether the address is to be the account's. To open the link uses nothing

@@ -65,7 +65,7 @@ func (s *Server) audit(r *request) (answer, error) {
 	header := http.Header{}
 	if len(found) > page {
 		found = found[:page]
-		header.Set("Link", s.nextPage(r, found[page-1].ID))
+		header.Set("Link", s.nextPage(r, strconv.FormatInt(found[page-1].ID, 10)))
 	}
 	body := make([]auditEventJSON, 0, len(found))
 	for _, ev := range found {
@@ -81,6 +81,15 @@ func (s *Server) audit(r *request) (answer, error) {
 // inOrganization decides about a token for a path of one organization, named by slug or ID.
 // Whether any other than the token's exists the answer does not tell.
 func (s *Server) inOrganization(r *request, scope string) (*decide.Verdict, error) {
+	v, err := s.ofOrganization(r)
+	if err != nil {
+		return nil, err
+	}
+	return v, s.needs(v, scope)
+}
+
+// ofOrganization is inOrganization for who says later which scope is needed.
+func (s *Server) ofOrganization(r *request) (*decide.Verdict, error) {
 	v, err := s.bearer(r)
 	if err != nil {
 		return nil, err
@@ -88,13 +97,13 @@ func (s *Server) inOrganization(r *request, scope string) (*decide.Verdict, erro
 	if asked := r.PathValue("organization"); asked != v.Organization.Slug && asked != v.Organization.ID {
 		return nil, s.challenge(oauth.InsufficientScope, "the access token does not work in this organization", http.StatusForbidden, "")
 	}
-	return v, s.needs(v, scope)
+	return v, nil
 }
 
-// nextPage is a link of RFC 8288 to what comes after the event with this ID.
-func (s *Server) nextPage(r *request, last int64) string {
+// nextPage is a link of RFC 8288 to what comes after the page that the cursor ends.
+func (s *Server) nextPage(r *request, cursor string) string {
 	query := r.URL.Query()
-	query.Set("cursor", strconv.FormatInt(last, 10))
+	query.Set("cursor", cursor)
 	next := s.Issuer + strings.TrimSuffix(r.URL.Path, "/") + "/?" + query.Encode()
 	return "<" + next + `>; rel="next"`
 }
@@ -103,10 +112,8 @@ func (s *Server) nextPage(r *request, last int64) string {
 // errors name the parameter and the cure.
 func auditQuery(values url.Values) (q store.EventQuery, err error) {
 	q = store.EventQuery{Action: values.Get("event"), Of: values.Get("actor"), Outcome: values.Get("outcome"), Limit: auditPage}
-	for name, all := range values {
-		if len(all) > 1 {
-			return q, errors.New(strconv.QuoteToASCII(atMost(name, 32)) + " is there more than once; send it once")
-		}
+	if err = onlyOnce(values); err != nil {
+		return q, err
 	}
 	if q.Since, err = auditTime(values, "since"); err != nil {
 		return q, err
@@ -127,6 +134,15 @@ func auditQuery(values url.Values) (q store.EventQuery, err error) {
 	return q, nil
 }
 
+func onlyOnce(values url.Values) error {
+	for name, all := range values {
+		if len(all) > 1 {
+			return errors.New(strconv.QuoteToASCII(atMost(name, 32)) + " is there more than once; send it once")
+		}
+	}
+	return nil
+}
+
 func auditTime(values url.Values, name string) (time.Time, error) {
 	text := values.Get(name)
 	if text == "" {
@@ -140,7 +156,7 @@ func auditTime(values url.Values, name string) (time.Time, error) {
 }
 
 func (s *Server) showEvent(r *request, o *model.Organization, ev store.Event) (auditEventJSON, error) {
-	actor, err := s.showActor(r, ev.Actor)
+	actor, err := s.showActor(r, o, ev.Actor)
 	if err != nil {
 		return auditEventJSON{}, err
 	}
@@ -154,8 +170,9 @@ func (s *Server) showEvent(r *request, o *model.Organization, ev store.Event) (a
 	return shown, nil
 }
 
-// showActor tells a person by what they are called now, if they are still there.
-func (s *Server) showActor(r *request, actor string) (auditActorJSON, error) {
+// showActor tells a person by what they are called now, if they are still a member there: of
+// anybody else that is not the organization's to know.
+func (s *Server) showActor(r *request, o *model.Organization, actor string) (auditActorJSON, error) {
 	switch {
 	case actor == "":
 		return auditActorJSON{Type: "unknown"}, nil
@@ -170,6 +187,9 @@ func (s *Server) showActor(r *request, actor string) (auditActorJSON, error) {
 	}
 	if err != nil {
 		return auditActorJSON{}, fmt.Errorf("find who acted: %w", err)
+	}
+	if !o.Member(r.Person(&u), r.now) {
+		return auditActorJSON{Type: "user", ID: actor}, nil
 	}
 	return auditActorJSON{Type: "user", ID: actor, Name: u.Name, Email: u.Email}, nil
 }

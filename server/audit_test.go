@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,5 +131,42 @@ func TestAuditNamesTheParameterThatIsWrong(t *testing.T) {
 		if got := len(regexp.MustCompile(`"event":`).FindAll(a.Body, -1)); a.Status != 200 || got != want {
 			t.Errorf("%s: %d, %d events: %s", query, a.Status, got, a.Body)
 		}
+	}
+}
+
+// A tenant that sends people to its own application must not learn from its audit log who
+// they are: who does not belong there, and says no, is nobody's there to see.
+func TestWhoDoesNotBelongToAnOrganizationIsNotInItsAudit(t *testing.T) {
+	w := servertest.New(t)
+	w.Declared.Holdings["acme"][servertest.Bob.Email] = nil
+	token := auditor(t, w)
+	bob := w.SignedIn(t, servertest.Bob)
+	page := bob.Authorize(t, web)
+	says(t, page, http.StatusOK, "not a member of Acme")
+	bob.Decide(t, page, "deny")
+	code := w.StartDevice(t, cli).Text("user_code")
+	form := bob.Visit(t, "/oauth/device/?user_code="+code).Form(t, "/oauth/device/")
+	form.Set("decision", "deny")
+	bob.Send(t, http.MethodPost, "/oauth/device/", form)
+	a := w.Get(t, auditPath+"?outcome=ok", token)
+	if a.Status != 200 || regexp.MustCompile(servertest.Bob.ID+"|"+servertest.Bob.Email).Match(a.Body) {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	denied, err := w.Store.EventsOf(t.Context(), servertest.Bob.ID, 10)
+	if err != nil || !slices.ContainsFunc(denied, func(ev store.Event) bool { return ev.Action == "device.denied" }) ||
+		!slices.ContainsFunc(denied, func(ev store.Event) bool { return ev.Action == "authorization.denied" }) {
+		t.Errorf("they themselves see %+v, %v", denied, err)
+	}
+}
+
+// Who left is told by the account alone: what they are called now is not the tenant's to see.
+func TestTheAuditNamesNobodyWhoLeft(t *testing.T) {
+	w := servertest.New(t)
+	w.Declared.Holdings["acme"][servertest.Bob.Email] = nil
+	token := auditor(t, w)
+	record(t, w, store.Event{Actor: servertest.Bob.ID, OrganizationID: w.Declared.Organizations["acme"].ID, Action: "x.left"})
+	a := w.Get(t, auditPath+"?event=x.left", token)
+	if want := fmt.Sprintf(`"actor":{"type":"user","id":%q}`, servertest.Bob.ID); !strings.Contains(string(a.Body), want) {
+		t.Errorf("%d %s", a.Status, a.Body)
 	}
 }

@@ -255,7 +255,7 @@ func (s *Server) decided(r *request, a *inquiry, action string) store.Event {
 		Time: r.now, Actor: a.session.UserID, ApplicationUID: a.Application.UID, Action: action,
 		Target: a.Application.ClientID, IP: r.ip.String(), RequestID: r.id, Outcome: "ok",
 	}
-	if a.Organization != nil {
+	if a.Organization != nil && a.Organization.Member(r.Person(&a.session.User), r.now) { // who does not belong there is nobody's there to see
 		ev.OrganizationID = a.Organization.ID
 	}
 	ev.Reason = inAnEmergency(a.counted)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatehouse-dev/gatehouse/server/decide"
 	"github.com/gatehouse-dev/gatehouse/server/outbound"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/tokens"
@@ -24,8 +25,14 @@ import (
 const (
 	// tellEvery is how often the store is asked for who is to be told.
 	tellEvery = 250 * time.Millisecond
-	// tellAtOnce is how many are told at the same time: one that is slow holds up no other.
-	tellAtOnce = 8
+	// tellAtOnce is how many are told at the same time, tellEach how many of one organization's
+	// applications: whose are slow, or never answer, holds up nobody else's.
+	tellAtOnce = 16
+	tellEach   = 4
+	// tellLook is how many that are due are looked at to find whom there is room for. If none
+	// is left to look at, the others wait for tellBehind behind those that come later.
+	tellLook   = 64
+	tellBehind = time.Second
 	// tellTries is how often an application is tried; the waits double from tellAgain on.
 	tellTries = 10
 	tellAgain = 5 * time.Second
@@ -36,8 +43,33 @@ const (
 
 // backChannel tells applications of sign-outs.
 type backChannel struct {
-	to    *outbound.Client
-	slots chan struct{}
+	to *outbound.Client
+
+	mu   sync.Mutex
+	told map[string]int // under way, by the organization whose application it is
+	all  int
+}
+
+// enter takes a place among those that are told at the same time; false: there is none for
+// this organization.
+func (b *backChannel) enter(owner string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all >= tellAtOnce || b.told[owner] >= tellEach {
+		return false
+	}
+	b.all++
+	b.told[owner]++
+	return true
+}
+
+func (b *backChannel) leave(owner string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all--
+	if b.told[owner]--; b.told[owner] == 0 {
+		delete(b.told, owner)
+	}
 }
 
 // tellSignOuts tells until ctx ends.
@@ -64,33 +96,50 @@ func (s *Server) tellDue(ctx context.Context, telling *sync.WaitGroup) error {
 	if world == nil { // nothing is known of any application yet
 		return nil
 	}
-	due, err := s.Store.LogoutsDue(ctx, s.Now(), tellAtOnce)
+	due, err := s.Store.LogoutsDue(ctx, s.Now(), tellLook)
 	if err != nil {
 		return err
 	}
+	var noRoom []store.Logout
 	for _, l := range due {
-		select {
-		case s.backChannel.slots <- struct{}{}:
-		default:
-			return nil
+		owner := ownerOf(world, l)
+		if !s.backChannel.enter(owner) {
+			noRoom = append(noRoom, l)
+			continue
 		}
 		// Claimed before it is told: nobody else tells it meanwhile, nor this process.
 		err := s.Store.ClaimLogout(ctx, l, s.Now().Add(tellAgain<<l.Tries))
 		if err != nil {
-			<-s.backChannel.slots
+			s.backChannel.leave(owner)
 			if errors.Is(err, store.ErrConflict) {
 				continue
 			}
 			return err
 		}
 		telling.Go(func() {
-			defer func() { <-s.backChannel.slots }()
+			defer s.backChannel.leave(owner)
 			if err := s.tellOne(ctx, l); err != nil && ctx.Err() == nil {
 				s.Log.Error("tell of a sign-out", "error", err)
 			}
 		})
 	}
-	return nil
+	if len(due) < tellLook || len(noRoom) == 0 {
+		return nil
+	}
+	return s.Store.PostponeLogouts(ctx, noRoom, s.Now().Add(tellBehind))
+}
+
+// ownerOf is the organization whose application is to be told, which need not be the one that
+// somebody signed in to; empty: there is nobody to tell.
+func ownerOf(world *decide.World, l store.Logout) string {
+	if org := world.Organization(l.OrganizationID); org != nil {
+		if app := world.ApplicationIn(org, l.ApplicationUID); app != nil {
+			if owner, _ := world.Application(app.ClientID); owner != nil {
+				return owner.ID
+			}
+		}
+	}
+	return ""
 }
 
 // tellOne sends one logout token. Its error is a fault of ours; one of the application is

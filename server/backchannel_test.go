@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,5 +217,44 @@ func TestNobodyIsToldAtAnAddressThatIsNotPublic(t *testing.T) {
 	})
 	if len(w.got) > 0 {
 		t.Error("it was told")
+	}
+}
+
+// A tenant whose applications take the call and never answer holds up nobody else's.
+func TestAnApplicationThatHangsHoldsUpNobodyElse(t *testing.T) {
+	w := newReceiver(t, loopback)
+	var givenUp atomic.Int64
+	hang := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, in *http.Request) {
+		_ = in.ParseForm()
+		<-in.Context().Done()
+		givenUp.Add(1)
+	}))
+	hang.StartTLS()
+	t.Cleanup(hang.Close)
+	globex := w.Declared.Organizations["globex"]
+	w.Declared.Applications[servertest.Abroad].BackChannelURI, w.Declared.Applications[site].BackChannelURI = w.Declared.Applications[site].BackChannelURI, hang.URL+"/logout"
+	w.Publish(t)
+	var last *servertest.Browser
+	for range 2 * 64 { // more than are looked at
+		last = w.SignedIn(t, servertest.Ann)
+		w.Redeem(t, site, last.Code(t, site, "scope", "openid project:read"))
+	}
+	if owner, _ := w.Declared.Snapshot().Application(servertest.Abroad); owner == nil || owner.ID != globex.ID {
+		t.Fatal("that application is not another organization's")
+	}
+	if _, err := w.Store.EndSessionsOf(t.Context(), servertest.Ann.ID, "", store.Event{Time: w.Now(), Action: "session.ended"}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.SignedIn(t, servertest.Ann)
+	page := b.Authorize(t, servertest.Abroad, "scope", "openid org:read", "organization", "acme")
+	w.Redeem(t, servertest.Abroad, b.Decide(t, page, "approve").Location(t).Query().Get("code"))
+	w.Pass(time.Second)
+	signOut(t, b)
+	w.eventually(t, "told", func() bool {
+		w.Pass(50 * time.Millisecond) // what was put off is due again behind the others
+		return len(w.got) > 0
+	})
+	if n := givenUp.Load(); n > 0 {
+		t.Errorf("it is told only after %d that hang", n)
 	}
 }

@@ -172,7 +172,7 @@ func TestNoPageAnswersScripts(t *testing.T) {
 		}
 	}
 	for _, path := range paths {
-		for _, method := range []string{http.MethodOptions, http.MethodGet, http.MethodPost} {
+		for _, method := range []string{http.MethodOptions, http.MethodGet, http.MethodPost, http.MethodDelete} {
 			r := w.Request(t, method, path, "")
 			r.Header.Set("Origin", spaOrigin)
 			r.Header.Set("Access-Control-Request-Method", http.MethodPost)

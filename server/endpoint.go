@@ -37,6 +37,7 @@ type request struct {
 	id   string     // request id: in the log, in the audit log and on error pages
 	ip   netip.Addr // the right-most hop that is not a trusted proxy
 	form url.Values // of the body; its size is bounded
+	body []byte     // where it is JSON, in place of form
 	// speaksTo is the application that the answer is for, once it is known: scripts of its
 	// origins may read it.
 	speaksTo *model.Application
@@ -156,7 +157,7 @@ func (s *Server) post(rt *route, do endpoint, r *request, w http.ResponseWriter)
 			return nil, err
 		}
 	}
-	a, err := s.submit(do, r, w)
+	a, err := s.submit(rt, do, r, w)
 	if refused := (*oauth.Error)(nil); errors.Is(err, overloaded) || err != nil && !errors.As(err, &refused) {
 		return nil, err // our fault says nothing about the sender
 	}
@@ -167,12 +168,12 @@ func (s *Server) post(rt *route, do endpoint, r *request, w http.ResponseWriter)
 }
 
 // submit reads the body, then calls the endpoint.
-func (s *Server) submit(do endpoint, r *request, w http.ResponseWriter) (answer, error) {
+func (s *Server) submit(rt *route, do endpoint, r *request, w http.ResponseWriter) (answer, error) {
 	if !s.load.bodies.enter() {
 		w.Header().Set("Connection", "close") // else the body would still be read before the answer
 		return nil, overloaded
 	}
-	err := r.readForm(w)
+	err := r.read(rt, w)
 	s.load.bodies.leave()
 	// A body may take its time; by now other things may be true.
 	r.World, r.now = s.world.Load(), s.Now()
@@ -223,13 +224,17 @@ func (s *Server) limitSource(r *request) error {
 	return nil
 }
 
-// readForm reads the body, which must be a form. None at all is an empty one: whoever posts
-// nothing but a token in the header names no type either.
-func (r *request) readForm(w http.ResponseWriter) error {
+// read reads the body, which must be a form, or JSON where the route takes that. None at all
+// is an empty form: whoever posts nothing but a token in the header names no type either.
+func (r *request) read(rt *route, w http.ResponseWriter) error {
+	want, otherwise := formType, notAForm
+	if rt.json {
+		want, otherwise = jsonTypeName, notJSON
+	}
 	named := r.Header.Get("Content-Type")
 	kind, _, err := mime.ParseMediaType(named)
-	if named != "" && (err != nil || kind != formType) {
-		return notAForm
+	if named != "" && (err != nil || kind != want) {
+		return otherwise
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -238,8 +243,12 @@ func (r *request) readForm(w http.ResponseWriter) error {
 	if err != nil {
 		return oauth.Refuse(oauth.InvalidRequest, "the body could not be read")
 	}
-	if named == "" && len(body) > 0 {
-		return notAForm
+	if named == "" && (rt.json || len(body) > 0) {
+		return otherwise
+	}
+	if rt.json {
+		r.body = body
+		return nil
 	}
 	if r.form, err = url.ParseQuery(string(body)); err != nil {
 		return oauth.Refuse(oauth.InvalidRequest, "the body is not a well-formed form")
@@ -247,9 +256,15 @@ func (r *request) readForm(w http.ResponseWriter) error {
 	return nil
 }
 
-const formType = "application/x-www-form-urlencoded"
+const (
+	formType     = "application/x-www-form-urlencoded"
+	jsonTypeName = "application/json"
+)
 
-var notAForm = oauth.Refuse(oauth.InvalidRequest, "the body must be "+formType)
+var (
+	notAForm error = oauth.Refuse(oauth.InvalidRequest, "the body must be "+formType)
+	notJSON  error = &refusal{words: oauth.Refuse(oauth.InvalidRequest, "the body must be "+jsonTypeName), status: http.StatusUnsupportedMediaType}
+)
 
 // refuse turns an error into an answer. Whatever is not a refusal is ours: the caller
 // learns nothing but the request id.
@@ -395,7 +410,7 @@ func (a withHeader) write(w http.ResponseWriter, r *request) {
 
 // Header values that are the same on every answer; they are never changed.
 var (
-	jsonType   = []string{"application/json"}
+	jsonType   = []string{jsonTypeName}
 	noStore    = []string{"no-store"}
 	noCache    = []string{"no-cache"}
 	noSniff    = []string{"nosniff"}

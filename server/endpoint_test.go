@@ -20,6 +20,7 @@ func TestEveryPathAnswersWithAndWithoutSlashForEveryMethod(t *testing.T) {
 		"/oauth/jwks.json": "GET, HEAD", "/oauth/userinfo": "GET, HEAD, POST", "/oauth/consent": "POST",
 		"/api/0/user": "GET, HEAD", "/api/0/users/me": "GET, HEAD",
 		"/api/0/organizations": "GET, HEAD", "/api/0/organizations/acme": "GET, HEAD",
+		"/api/0/organizations/acme/members": "GET, HEAD, POST", "/api/0/organizations/acme/members/usr_x": "DELETE, GET, HEAD",
 	} {
 		for _, p := range []string{path, path + "/"} {
 			for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"} {
@@ -34,7 +35,7 @@ func TestEveryPathAnswersWithAndWithoutSlashForEveryMethod(t *testing.T) {
 			}
 		}
 	}
-	for _, unknown := range []string{"/oauth/par", "/oauth/token//", "//oauth/token", "/.well-known/webfinger", "/api/0/organizations/acme/members"} {
+	for _, unknown := range []string{"/oauth/par", "/oauth/token//", "//oauth/token", "/.well-known/webfinger", "/api/0/organizations/acme/teams"} {
 		if a := w.Do(t, w.Request(t, "GET", unknown, "")); a.Status != 404 {
 			t.Errorf("%s: %d, want 404", unknown, a.Status)
 		}

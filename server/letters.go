@@ -69,11 +69,18 @@ var (
 	}
 )
 
+// Of one thing that happens to an account again and again its owner is told a few times: the
+// letters are there for all, and a full mailbox is one that nobody reads.
+const (
+	noticesAtOnce = 10
+	noticeEvery   = 10 * time.Minute
+)
+
 // notify writes to somebody about their account, if there is an address that is known to be
 // theirs: what nobody has proven may be another person's.
 func (s *Server) notify(r *request, u store.User, n notice) {
 	theirs := slices.ContainsFunc(u.Person().Addresses, func(a model.ProvenAddress) bool { return a.Address == u.Email })
-	if theirs {
+	if theirs && s.notices.Take(r.now, n.kind+" "+u.ID) == 0 {
 		s.notifyAt(r, u.Email, n)
 	}
 }

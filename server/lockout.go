@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/server/limits"
-	"github.com/gatehouse-dev/gatehouse/server/people"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 )
 
@@ -19,10 +18,10 @@ type passwordTry struct {
 }
 
 // tryPassword counts a try before the password is looked at, in memory and in the store, or
-// says how long to wait. The account is counted by the name that was typed, whether there is
-// one or not.
-func (s *Server) tryPassword(r *request, email string) (try passwordTry, wait time.Duration, err error) {
-	try.account = people.Address(email)
+// says how long to wait. The account is counted by the name that was typed, in the form in
+// which names are compared, whether there is one or not.
+func (s *Server) tryPassword(r *request, account string) (try passwordTry, wait time.Duration, err error) {
+	try.account = account
 	if s.RateLimitScale <= 0 {
 		return try, 0, nil
 	}
@@ -142,10 +141,4 @@ func (s *Server) wrongSecondFactor(ctx context.Context, r *request, u store.User
 		s.notify(r, u, guessingLetter)
 	}
 	return err
-}
-
-// Unlock forgets what was counted against an account, for somebody who has proven that it is
-// theirs in another way, or by an administrator.
-func (s *Server) unlock(ctx context.Context, u store.User, ev store.Event) error {
-	return people.Unlock(ctx, s.Store, s.Keyring.LookupKey(), u, ev)
 }

@@ -223,7 +223,7 @@ const (
 // provePassword finds the person with this address and password. Every try is counted, and
 // each that fails is in the audit log.
 func (s *Server) provePassword(r *request, email, password string) (store.User, verdict, error) {
-	try, wait, err := s.tryPassword(r, email)
+	try, wait, err := s.tryPassword(r, people.Address(email))
 	if err != nil {
 		return store.User{}, verdict{}, fmt.Errorf("count sign-in: %w", err)
 	}

@@ -65,8 +65,9 @@ func (s *Server) reset(r *request) (answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reset password: %w", err)
 	}
-	// Whoever has the link is no guesser: what was guessed before holds them back no longer.
-	err = s.unlock(r.Context(), *u, store.Event{
+	// Whoever has the link is no guesser of the password: what was guessed before holds them
+	// back no longer.
+	err = people.UnlockPassword(r.Context(), s.Store, s.Keyring.LookupKey(), *u, store.Event{
 		Time: r.now, Actor: u.ID, Action: "user.unlocked", Target: u.ID, IP: r.ip.String(), RequestID: r.id, Outcome: "ok", Reason: "password reset",
 	})
 	if err != nil {

@@ -17,12 +17,13 @@ const (
 // route is one path and what it does. Every path is served with and without a trailing
 // slash, for every method.
 type route struct {
-	path      string   // without the trailing slash; a segment may be {name}
-	get, post endpoint // nil: 405. get answers HEAD as well, unless it acts
-	audience  audience
-	cors      bool // scripts of registered origins may read the answers
-	anySite   bool // a page that other sites may post to: it does nothing without a further act
-	acts      bool // following its link may do something, so that nothing but a person does: no HEAD, no prefetch
+	path           string   // without the trailing slash; a segment may be {name}
+	get, post, del endpoint // nil: 405. get answers HEAD as well, unless it acts; pages have no del
+	audience       audience
+	json           bool // what is posted is JSON, not a form
+	cors           bool // scripts of registered origins may read the answers
+	anySite        bool // a page that other sites may post to: it does nothing without a further act
+	acts           bool // following its link may do something, so that nothing but a person does: no HEAD, no prefetch
 }
 
 // routes are the endpoints for machines; pageRoutes those for people.
@@ -41,6 +42,8 @@ func (s *Server) routes() []route {
 		{path: "/api/0/organizations", get: s.organizations, audience: forAPI},
 		{path: "/api/0/organizations/{organization}", get: s.organization, audience: forAPI},
 		{path: "/api/0/organizations/{organization}/audit", get: s.audit, audience: forAPI},
+		{path: "/api/0/organizations/{organization}/members", get: s.members, post: s.inviteMember, json: true, audience: forAPI},
+		{path: "/api/0/organizations/{organization}/members/{member}", get: s.member, del: s.removeMember, audience: forAPI},
 	}
 }
 
@@ -112,24 +115,31 @@ func (p pattern) name(r *http.Request, segments []string) {
 
 // endpointFor returns what answers the method; if nothing does, the methods allowed.
 func (rt *route) endpointFor(method string) (do endpoint, allow string) {
-	switch {
-	case method == http.MethodPost && rt.post != nil:
-		return rt.post, ""
-	case (method == http.MethodGet || method == http.MethodHead && !rt.acts) && rt.get != nil:
-		return rt.get, ""
+	if do = rt.answers(method); do == nil {
+		return nil, rt.methods()
 	}
-	return nil, rt.methods()
+	return do, ""
+}
+
+func (rt *route) answers(method string) endpoint {
+	switch {
+	case method == http.MethodGet, method == http.MethodHead && !rt.acts:
+		return rt.get
+	case method == http.MethodPost:
+		return rt.post
+	case method == http.MethodDelete:
+		return rt.del
+	}
+	return nil
 }
 
 // methods are those that the path answers.
 func (rt *route) methods() string {
-	switch {
-	case rt.get == nil:
-		return "POST"
-	case rt.post == nil:
-		return "GET, HEAD"
-	case rt.acts:
-		return "GET, POST"
+	var all []string
+	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost} {
+		if rt.answers(method) != nil {
+			all = append(all, method)
+		}
 	}
-	return "GET, HEAD, POST"
+	return strings.Join(all, ", ")
 }

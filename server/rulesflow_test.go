@@ -257,3 +257,27 @@ func reasonsOf(t *testing.T, w *servertest.World, action string) (reasons []stri
 	}
 	return reasons
 }
+
+// ASVS 7.3.1: who signs in by another way does not make up for the time in which nobody used
+// the sign-in that counts: the way from a password that is kept here, and may be stolen, into
+// an organization that accepts none.
+func TestAnotherSignInDoesNotMakeUpForAnIdleOne(t *testing.T) {
+	w := ruled(t)
+	rules(w).EnforceSSO, rules(w).Session.Idle = true, 15*time.Minute
+	w.Publish(t)
+	b := w.Browser()
+	b.SignInBy(t, servertest.Ann, okta)
+	token := w.Redeem(t, web, b.Code(t, web)).Text("refresh_token")
+	w.Pass(20 * time.Minute)
+	b.SignInBy(t, servertest.Ann, w.Declared.Local.UID, "pwd")
+	if given(t, b.Authorize(t, web)) {
+		t.Error("the idle sign-in counts again")
+	}
+	if a := w.Refresh(t, web, token); a.Status == http.StatusOK {
+		t.Error("what was given by the idle sign-in is renewed")
+	}
+	b.SignInBy(t, servertest.Ann, okta)
+	if !given(t, b.Authorize(t, web)) {
+		t.Error("a new sign-in there does not count")
+	}
+}

@@ -35,13 +35,14 @@ type pendingSignIn struct {
 	Provider string    `json:"provider"`
 	AMR      []string  `json:"amr"`
 	At       time.Time `json:"at"`
+	Proven   time.Time `json:"proven"`   // when, elsewhere: the second factor does not make it newer; zero: when both are
 	Password []byte    `json:"password"` // digest of its hash: a new password ends sign-ins by the old one
 }
 
 // askSecondFactor asks who has proven a first factor for the second.
 func (s *Server) askSecondFactor(r *request, in sessions.SignIn, next string) (answer, error) {
 	sealed, err := s.sealed.Seal(secondForm, pendingSignIn{
-		User: in.User.ID, Provider: in.ProviderUID, AMR: in.AMR, At: r.now, Password: s.passwordMark(in.User),
+		User: in.User.ID, Provider: in.ProviderUID, AMR: in.AMR, At: r.now, Proven: in.At, Password: s.passwordMark(in.User),
 	})
 	if err != nil {
 		return nil, err
@@ -137,10 +138,17 @@ func (s *Server) pending(r *request, sealed string) (*sessions.SignIn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find who signs in: %w", err)
 	}
-	if u.Disabled || !u.SecondFactor || !slices.Equal(p.Password, s.passwordMark(u)) {
+	if u.Disabled || !u.SecondFactor || !slices.Equal(p.Password, s.passwordMark(u)) || !r.knownBy(&u, p.Provider) {
 		return nil, nil
 	}
-	return &sessions.SignIn{User: u, ProviderUID: p.Provider, AMR: p.AMR}, nil
+	return &sessions.SignIn{User: u, ProviderUID: p.Provider, AMR: p.AMR, At: p.Proven}, nil
+}
+
+// knownBy reports whether somebody signs in by a provider: with an identity of it, or a
+// password.
+func (r *request) knownBy(u *store.User, providerUID string) bool {
+	p := r.Provider(providerUID)
+	return p != nil && p.Local != nil || slices.ContainsFunc(u.Identities, func(i store.Identity) bool { return i.ProviderUID == providerUID })
 }
 
 // stillServed reports whether a provider is one that people sign in by, and was all the time

@@ -28,6 +28,10 @@ type services struct {
 	assertions      *limits.Limiter // by application: each leaves a row behind
 	assertionsOfAll *limits.Limiter // by organization
 	approvals       *limits.Limiter // without a question, by person: each leaves rows behind
+	invitations     invitationLimits
+
+	acts    *limits.Limiter // of people on their account: each leaves rows behind
+	notices *limits.Limiter // letters about an account, by kind
 
 	backChannel backChannel
 	repeats     repeats // of what applications should make anew for each request
@@ -60,7 +64,10 @@ func (s *Server) prepare() error {
 	s.assertions = limits.NewLimiter(100, 500, s.RateLimitScale)
 	s.assertionsOfAll = limits.NewLimiter(300, 1500, s.RateLimitScale)
 	s.approvals = limits.NewLimiter(5, 50, s.RateLimitScale)
-	s.backChannel = backChannel{to: outbound.New(s.Outbound), slots: make(chan struct{}, tellAtOnce)}
+	s.invitations = newInvitationLimits(s.RateLimitScale)
+	s.acts = limits.NewLimiter(1, 50, s.RateLimitScale)
+	s.notices = limits.NewLimiter(1/noticeEvery.Seconds(), noticesAtOnce, s.RateLimitScale)
+	s.backChannel = backChannel{to: outbound.New(s.Outbound), told: map[string]int{}}
 	s.repeats = newRepeats(s.Registry)
 	s.load.limit(s.MaxInFlight)
 	s.load.show(s.Registry)

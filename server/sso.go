@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/internal/oauth"
@@ -162,7 +165,7 @@ func (s *Server) leave(r *request, p *model.Provider, a attempt, l leaving) (ans
 	if b == nil {
 		return s.unavailable(r, p), nil
 	}
-	step, err := b.Authenticate(r.Context(), upstream.Attempt{Now: r.now, Hint: l.hint, Again: l.again})
+	step, err := b.Authenticate(r.Context(), s.demanded(r, a.Next, upstream.Attempt{Now: r.now, Hint: l.hint, Again: l.again}))
 	if err != nil {
 		return s.refusedElsewhere(r, p, err)
 	}
@@ -177,13 +180,26 @@ func (s *Server) leave(r *request, p *model.Provider, a attempt, l leaving) (ans
 	return redirect{to: step.Redirect, cookies: cookies}, nil
 }
 
+// demanded adds what an application demands of the sign-in that it waits for: its provider
+// may have its own session, by which it would say of somebody who is not there that they are.
+func (s *Server) demanded(r *request, next string, a upstream.Attempt) upstream.Attempt {
+	if req := s.waiting(r, next); req != nil {
+		a.Again = a.Again || req.Prompt.Login || req.MaxAge == 0
+		a.MaxAge = max(req.MaxAge, 0)
+	}
+	return a
+}
+
 // askDirectory signs in with name and password at a provider that has no pages of its own.
 // Tries are counted as those of passwords kept here, and answered like them.
 func (s *Server) askDirectory(r *request, q *ssoRequest, a attempt) (answer, error) {
-	username, source := r.form.Get("username"), limits.Source(r.ip)
+	username := r.form.Get("username")
 	again := pages.ProviderPage{Username: atMost(username, longestName)}
-	account := q.provider.UID + " " + again.Username
-	if wait := s.signIns.Try(r.now, account, source); wait > 0 {
+	try, wait, err := s.tryPassword(r, directoryName(q.provider, again.Username))
+	if err != nil {
+		return nil, fmt.Errorf("count sign-in: %w", err)
+	}
+	if wait > 0 {
 		again.Problem = "There were too many attempts. Try again in " + inWords(wait) + "."
 		return retryLater(s.providerPage(r, q, http.StatusTooManyRequests, again), wait), nil
 	}
@@ -201,9 +217,38 @@ func (s *Server) askDirectory(r *request, q *ssoRequest, a attempt) (answer, err
 	case step.Proof == nil:
 		return nil, fmt.Errorf("sign in at %s/%s: nothing was proven", q.provider.Namespace, q.provider.Name)
 	}
-	s.signIns.Succeed(r.now, account, source)
+	if err := s.rightInDirectory(ctx, r, try); err != nil {
+		return nil, err
+	}
 	a.Provider, a.At = q.provider.UID, r.now
 	return s.arrive(r, q.provider, q.backend, &a, *step.Proof)
+}
+
+// directoryName is what tries at a name in a directory are counted by. Directories compare
+// names without regard to case and to how many spaces there are (RFC 4518).
+func directoryName(p *model.Provider, typed string) string {
+	return p.UID + " " + strings.Join(strings.Fields(strings.ToLower(norm.NFKC.String(typed))), " ")
+}
+
+// rightInDirectory takes back the try, and makes the place a usual one for the name: guesses
+// made elsewhere do not hold it up.
+func (s *Server) rightInDirectory(ctx context.Context, r *request, try passwordTry) error {
+	if err := s.rightPassword(ctx, r.now, try); err != nil {
+		return fmt.Errorf("take back try: %w", err)
+	}
+	key, places := s.Keyring.LookupKey(), []string{limits.Source(r.ip)}
+	if device := s.sessions.Device(r.Request); device != "" {
+		places = append(places, "device "+device)
+	}
+	var hashes [][]byte
+	for _, place := range places {
+		s.signIns.Arrive(r.now, try.account, place)
+		hashes = append(hashes, limits.PlaceHash(key, try.account, place))
+	}
+	if _, err := s.Store.KeepPlaces(ctx, limits.AccountHash(key, try.account), hashes, r.now); err != nil {
+		return fmt.Errorf("keep the place of a sign-in: %w", err)
+	}
+	return nil
 }
 
 // unavailable is for a provider that cannot be asked now.

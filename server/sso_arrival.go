@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/mapping"
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server/limits"
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
 	"github.com/gatehouse-dev/gatehouse/server/store"
@@ -44,12 +46,15 @@ func (s *Server) arrive(r *request, p *model.Provider, b upstream.Backend, a *at
 	}
 	came := arrival{
 		Provider: p.UID, Handle: a.Handle, Name: profile.Name, Email: profile.Email,
-		AuthTime: proof.AuthTime, AMR: profile.AMR, At: r.now,
+		AuthTime: proof.AuthTime, AMR: profile.AMR, At: r.now, Settings: s.settingsOf(p),
 	}
 	if a.Intent == toConnect {
 		who.Groups = nil // they come with the next sign-in: this has to fit into an address
 		came.Person = &who
 	} else {
+		if wait, err := s.newcomer(r, p, b, who.Subject); err != nil || wait > 0 {
+			return s.tooManyCome(p, wait), err
+		}
 		u, err := b.SaveUser(r.Context(), who)
 		if err != nil || u.Disabled {
 			return s.noAccount(r, p, u, err)
@@ -62,6 +67,33 @@ func (s *Server) arrive(r *request, p *model.Provider, b upstream.Backend, a *at
 		return s.passOn(p, came)
 	}
 	return s.takeIn(r, p, a, came)
+}
+
+// newcomers is how many accounts a provider makes: whoever runs one can say as many subjects
+// as they like, and each is kept.
+var newcomers = limits.Bucket{Burst: 2000, Interval: 2 * time.Second}
+
+// newcomer counts somebody for whom an account would be made, or says how long to wait.
+func (s *Server) newcomer(r *request, p *model.Provider, b upstream.Backend, subject string) (time.Duration, error) {
+	if p.Provisioning.Mode != model.ProvisionJIT {
+		return 0, nil
+	}
+	_, err := b.FindUser(r.Context(), subject)
+	if err == nil {
+		return 0, nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return 0, fmt.Errorf("find the account of an identity: %w", err)
+	}
+	return s.lockouts.Try(r.Context(), r.now, limits.Rule{What: "accounts by " + p.UID, Bucket: &newcomers})
+}
+
+// tooManyCome is for somebody who comes for the first time when too many do.
+func (s *Server) tooManyCome(p *model.Provider, wait time.Duration) answer {
+	return retryLater(page{status: http.StatusTooManyRequests, html: pages.Message(pages.MessagePage{
+		Kind: pages.Bad, Title: "You are not signed in", What: "There are too many people who come from " + nameOf(p) + " for the first time.",
+		Do: "Try again in " + inWords(wait) + ".", Link: pages.Link{Text: "Sign in", Path: loginPath},
+	})}, wait)
 }
 
 // later is the later of two moments.
@@ -88,6 +120,9 @@ func (s *Server) arrivalAt(r *request, uid, box string) *arrival {
 	var came arrival
 	if !s.sealed.Open(arrivalPurpose, box, &came) || came.Provider != uid || r.now.Sub(came.At) >= ssoFor || !r.stillServed(uid, came.At) {
 		return nil
+	}
+	if !slices.Equal(came.Settings, s.settingsOf(r.Provider(uid))) {
+		return nil // who it proved was somebody by other settings
 	}
 	return &came
 }
@@ -131,6 +166,9 @@ func (s *Server) takeIn(r *request, p *model.Provider, a *attempt, came arrival)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find who signs in: %w", err)
+	}
+	if r.now.Sub(authTime(came)) >= sessions.Absolute { // a session of it would have ended
+		return s.leave(r, p, attempt{Next: a.Next, Organization: a.Organization, Intent: toSignIn}, leaving{again: true})
 	}
 	in := sessions.SignIn{User: u, ProviderUID: p.UID, AMR: came.AMR, At: authTime(came)}
 	return s.proven(r, in, a.Next)

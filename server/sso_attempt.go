@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
@@ -21,6 +22,9 @@ const (
 	ssoFor = 10 * time.Minute
 	// ssoAtOnce is how many sign-ins one browser may have under way.
 	ssoAtOnce = 4
+	// ssoCarried is how much one browser carries of them, in bytes: it sends all of it with
+	// every request, whose header has 16 KiB at the most.
+	ssoCarried = 10 << 10
 )
 
 // What a browser carries of a sign-in: the one cookie goes wherever the browser goes by
@@ -62,26 +66,44 @@ func handleName(handle string) string {
 }
 
 // carry seals an attempt into cookies of this browser, and drops what is under way besides
-// it if that is too much.
+// it if that is too much: a browser that sends too much is answered nothing at all.
 func (s *Server) carry(r *request, p *model.Provider, a attempt) ([]*http.Cookie, error) {
+	name := handleName(a.Handle)
 	sealed, err := s.sealed.Seal(attemptPurpose(p.UID), a)
 	if err != nil {
 		return nil, err
 	}
-	var cookies []*http.Cookie
-	if under := s.sessions.CarriedNames(r.Request, attemptCookie); len(under) >= ssoAtOnce {
-		for _, name := range under {
-			cookies = append(cookies, s.sessions.PutDown(r.Request, name)...)
+	cookies := s.sessions.Carry(attemptCookie+name, sealed, ssoFor)
+	if p.SAML != nil { // it has the browser post its answer, and where that leads is known later
+		a.Next = ""
+		posted, err := s.sealed.Seal(attemptPurpose(p.UID), a)
+		if err != nil {
+			return nil, err
 		}
+		cookies = append(cookies, s.sessions.CarryPast(postedCookie+name, posted, ssoFor)...)
 	}
-	if len(sealed) > sessions.MostCarried {
+	size := sizeOf(cookies)
+	if size > ssoCarried || len(sealed) > sessions.MostCarried {
 		return nil, oauth.Refuse(oauth.InvalidRequest, "the request of the application is too long to be kept while you sign in elsewhere")
 	}
-	cookies = append(cookies, s.sessions.Carry(attemptCookie+handleName(a.Handle), sealed, ssoFor)...)
-	if p.SAML != nil { // it has the browser post its answer
-		cookies = append(cookies, s.sessions.CarryPast(postedCookie+handleName(a.Handle), sealed, ssoFor)...)
+	under := s.sessions.CarriedNames(r.Request, attemptCookie)
+	all := append(slices.Clone(under), s.sessions.CarriedNames(r.Request, postedCookie)...)
+	for _, name := range all {
+		size += len(name) + len(s.sessions.Carried(r.Request, name))
+	}
+	if len(under) >= ssoAtOnce || len(all) >= 2*ssoAtOnce || size > ssoCarried {
+		for _, name := range all {
+			cookies = append(s.sessions.PutDown(r.Request, name), cookies...)
+		}
 	}
 	return cookies, nil
+}
+
+func sizeOf(cookies []*http.Cookie) (size int) {
+	for _, c := range cookies {
+		size += len(c.Name) + len(c.Value)
+	}
+	return size
 }
 
 // carried finds the attempt of this browser that an answer belongs to; nil: there is none
@@ -145,6 +167,7 @@ type arrival struct {
 	AuthTime time.Time        `json:"authTime"`
 	AMR      []string         `json:"amr,omitempty"`
 	At       time.Time        `json:"at"`
+	Settings []byte           `json:"settings"` // digest of what was declared of the provider
 }
 
 const arrivalPurpose = "arrival"

@@ -204,7 +204,7 @@ func (s *Server) lose(ctx context.Context, now time.Time, p *model.Provider, i s
 }
 
 // keepChecked keeps what the provider says now. The person was not there: it is no use of
-// the identity.
+// the identity, and makes nobody a member who was removed since.
 func (s *Server) keepChecked(ctx context.Context, now time.Time, p *model.Provider, i store.Identity, said mapping.Profile, renewal []byte) error {
 	box, err := s.sealRenewal(i.ProviderUID, i.Subject, renewal)
 	if err != nil {
@@ -216,10 +216,6 @@ func (s *Server) keepChecked(ctx context.Context, now time.Time, p *model.Provid
 		next.EmailProvenAt = now
 	}
 	next.Groups, next.GroupsAt, next.CheckedAt, next.Renewal = said.Groups, now, now, box
-	var memberships []model.Membership
-	if !p.Installation() && p.Provisioning.Mode == model.ProvisionJIT {
-		memberships = []model.Membership{{OrganizationID: p.OrganizationID, Source: model.MemberByProvider, ProviderUID: p.UID, At: now}}
-	}
 	changed := next.Email != i.Email || next.Name != i.Name || !slices.Equal(next.Groups, i.Groups)
 	ev := store.Event{
 		Time: now, Actor: "gatehouse", OrganizationID: p.OrganizationID, Action: "identity.checked", Target: i.UserID, Outcome: "ok",
@@ -228,7 +224,7 @@ func (s *Server) keepChecked(ctx context.Context, now time.Time, p *model.Provid
 	if changed {
 		ev.Action = "identity.updated"
 	}
-	err = s.Store.UpdateIdentity(ctx, next, memberships, ev)
+	err = s.Store.UpdateIdentity(ctx, next, nil, ev)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil // disconnected or disabled meanwhile
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/upstream"
 )
 
@@ -167,5 +168,30 @@ func TestAForgottenPersonsGrantsEnd(t *testing.T) {
 	}
 	if row := w.state(t, code); row.State != "denied" {
 		t.Errorf("the approval is %s", row.State)
+	}
+}
+
+func TestWhoWasRemovedIsAMemberAgainBySigningInAlone(t *testing.T) {
+	w, b := asksAgain(t)
+	w.acme.of.Provisioning.Mode = model.ProvisionJIT
+	w.publish(t)
+	w.acme.recheck = func() (upstream.Proof, error) { return w.acme.says["code"], nil }
+	memberships := func() int { return len(w.user(t, w.who(t, b)).Memberships) }
+	if memberships() != 1 {
+		t.Fatalf("%d memberships by a sign-in", memberships())
+	}
+	ev := store.Event{Time: w.Now(), Actor: "operator", Action: "member.removed"}
+	if err := w.Store.RemoveMember(t.Context(), w.who(t, b), "org-1", ev); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(recheckEvery)
+	b.get("/account/")
+	w.drained(t)
+	if w.acme.asked != 1 || memberships() != 0 {
+		t.Errorf("asked again %d times, which gives %d memberships", w.acme.asked, memberships())
+	}
+	b.by(t, "acme-sso", "code", "acme")
+	if memberships() != 1 {
+		t.Errorf("%d memberships by another sign-in", memberships())
 	}
 }

@@ -107,6 +107,14 @@ func TestUnknownPersonTakesAsLongAsWrongPassword(t *testing.T) {
 	alike(t, known, unknown, 2)
 }
 
+// ASVS 6.3.8: what is known of nobody is looked for too.
+func TestAnUnknownAddressIsLookedUpForAsLongAsAKnownOne(t *testing.T) {
+	w := newTown(t)
+	as := func(email string) func() { return func() { _, _ = w.Store.UserByEmail(t.Context(), email) } }
+	known, unknown := medians(2000, as("ann@example.com"), as("nobody@example.com"))
+	alike(t, known, unknown, 2)
+}
+
 // ASVS 6.3.8: whoever forgot is answered before anybody has looked for the account.
 func TestUnknownPersonWhoForgotIsAnsweredAsFastAsAKnownOne(t *testing.T) {
 	w, _ := withMail(t)

@@ -134,8 +134,11 @@ func (s *Server) verify(r *request) (answer, error) {
 // decide writes the decision; whatever is not a clear yes is a no.
 func (s *Server) decide(r *request, session *sessions.Session, asked *deviceRequest, decision string) error {
 	ev := store.Event{
-		Time: r.now, Actor: session.UserID, OrganizationID: asked.org.ID, ApplicationUID: asked.app.UID,
+		Time: r.now, Actor: session.UserID, ApplicationUID: asked.app.UID,
 		Action: "device.denied", Target: asked.app.ClientID, IP: r.ip.String(), RequestID: r.id, Outcome: "ok",
+	}
+	if asked.org.Member(r.Person(&session.User), r.now) { // who does not belong there is nobody's there to see
+		ev.OrganizationID = asked.org.ID
 	}
 	if decision != "approve" {
 		return s.Store.DenyDeviceCode(r.Context(), asked.row.Hash, r.now, ev)

@@ -36,7 +36,7 @@ What a person may do is not decided here but by the Roles that name their addres
 	cmd.AddCommand(userCreateCommand(dataDir), userListCommand(dataDir),
 		userDisableCommand(dataDir), userEnableCommand(dataDir),
 		userSessionsCommand(dataDir), userFactorsCommand(dataDir), userResetLinkCommand(dataDir), userIdentitiesCommand(dataDir), userUnlockCommand(dataDir),
-		userInviteCommand(dataDir), userInvitationsCommand(dataDir), userDeleteCommand(dataDir), userImportCommand(dataDir))
+		userInviteCommand(dataDir), userInvitationsCommand(dataDir), userMembersCommand(dataDir), userDeleteCommand(dataDir), userImportCommand(dataDir))
 	return cmd
 }
 

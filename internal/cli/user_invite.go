@@ -48,7 +48,7 @@ organization, and those that name them; no command gives others.`,
 				if err != nil {
 					return err
 				}
-				link, err := people.Invite(cmd.Context(), db, keys.LookupKey(), id, args[0], operatorAct("invitation.created", ""))
+				link, err := people.Invite(cmd.Context(), db, keys.LookupKey(), id, args[0], operatorAct("member.invited", ""))
 				if err != nil {
 					return err
 				}

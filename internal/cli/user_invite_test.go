@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-dev/gatehouse/internal/keyring"
+	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server/store"
 	"github.com/gatehouse-dev/gatehouse/server/store/storetest"
 	"github.com/gatehouse-dev/gatehouse/test/leaks"
@@ -103,5 +104,58 @@ func TestAnOperatorListsAndDisconnectsIdentities(t *testing.T) {
 	}
 	if code, out := gatehouse(t, dir, "user", "identities", ann.Email, "--unlink", "works", "--subject", "4712"); code != exitOK || !strings.Contains(out, "disconnected from "+ann.Email) {
 		t.Errorf("Ann's: %d\n%s", code, out)
+	}
+}
+
+func TestAnOperatorListsAndRemovesMembers(t *testing.T) {
+	dir := t.TempDir()
+	db, ann := withAnn(t, dir)
+	org := store.Object{Kind: "Organization", Namespace: "acme", Name: "works", UID: "org_1"}
+	if _, err := db.SyncObjects(t.Context(), []store.Object{org}, storetest.Noon); err != nil {
+		t.Fatal(err)
+	}
+	invited := model.Membership{OrganizationID: "org_1", Source: model.MemberByInvitation, At: storetest.Noon}
+	came := model.Membership{OrganizationID: "org_1", Source: model.MemberByProvider, ProviderUID: "okta", At: storetest.Noon}
+	eve := store.User{ID: "usr_eve", Name: "Eve\x1b[2J", Email: "eve@works.example", CreatedAt: storetest.Noon}
+	one := store.Identity{ProviderUID: "okta", Subject: "1", CreatedAt: storetest.Noon}
+	elsewhere := invited
+	elsewhere.OrganizationID = "org_2"
+	if err := db.CreateUserWithIdentity(t.Context(), eve, one, []model.Membership{came, elsewhere}, storetest.Act("user.created")); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.AddMembership(t.Context(), ann.ID, invited, storetest.Act("member.added")); err != nil {
+		t.Fatal(err)
+	}
+	members := func(args ...string) (int, string) {
+		return gatehouse(t, dir, append([]string{"user", "members"}, args...)...)
+	}
+	for what, args := range map[string][]string{"no organization": nil, "nobody": {"--organization", "acme/works", "--remove", ""}} {
+		if code, out := members(args...); code != exitUsage {
+			t.Errorf("%s: %d\n%s", what, code, out)
+		}
+	}
+	for _, output := range []string{"text", "json"} {
+		code, out := members("--organization", "acme/works", "--output", output)
+		if code != exitOK || !strings.Contains(out, ann.Email) || !strings.Contains(out, "invitation") || !strings.Contains(out, "usr_eve") || strings.Contains(out, "\x1b") {
+			t.Errorf("list as %s: %d\n%s", output, code, out)
+		}
+	}
+	for what, args := range map[string][]string{"who is none": {"--remove", "usr_none"}, "no such organization": {"--remove", "usr_eve", "--organization", "acme/none"}} {
+		if code, out := members(append([]string{"--organization", "acme/works"}, args...)...); code != exitFindings {
+			t.Errorf("%s: %d\n%s", what, code, out)
+		}
+	}
+	if code, out := members("--organization", "acme/works", "--remove", ann.Email); code != exitOK || !strings.Contains(out, "removed "+ann.Email) {
+		t.Errorf("Ann: %d\n%s", code, out)
+	}
+	if code, out := members("--organization", "acme/works", "--remove", ann.Email); code != exitFindings {
+		t.Errorf("Ann again: %d\n%s", code, out)
+	}
+	if code, out := members("--organization", "acme/works", "--remove", "usr_eve"); code != exitOK {
+		t.Errorf("Eve: %d\n%s", code, out)
+	}
+	u, err := db.User(t.Context(), "usr_eve")
+	if err != nil || len(u.Memberships) != 1 || u.Memberships[0].OrganizationID != "org_2" {
+		t.Errorf("Eve is %+v (%v)", u.Memberships, err)
 	}
 }

@@ -42,8 +42,8 @@ type Store interface {
 	// factor; zero: nobody did. It is asked only of who has none where one is required.
 	ToldOfSecondFactor(ctx context.Context, userID, organizationID string) (time.Time, error)
 	// SessionUse is when a session was used last, and for how long it was unused at the
-	// longest; zero: it has ended. It is asked only where an organization limits that.
-	SessionUse(ctx context.Context, id string) (last time.Time, longest time.Duration, err error)
+	// longest since the sign-in by a provider; zero: it has ended. It is asked only where an organization limits that.
+	SessionUse(ctx context.Context, id, providerUID string) (last time.Time, longest time.Duration, err error)
 }
 
 // Decider decides about tokens.

@@ -55,7 +55,7 @@ func (r *rows) ToldOfSecondFactor(context.Context, string, string) (time.Time, e
 	return r.told, r.toldFault
 }
 
-func (r *rows) SessionUse(context.Context, string) (time.Time, time.Duration, error) {
+func (r *rows) SessionUse(context.Context, string, string) (time.Time, time.Duration, error) {
 	return r.used, r.idle, r.useFault
 }
 

@@ -119,7 +119,7 @@ func (d *Decider) Session(ctx context.Context, w *World, now time.Time, o *model
 		}
 		switch {
 		case c.Reason != "":
-		case unused(o, now, s.LastUsedAt, s.LongestIdle):
+		case unused(o, now, s.LastUsedAt, in.LongestIdle):
 			c.Reason = SessionUnused
 		case over(o, now, in.AuthTime):
 			c.Reason = SessionOver
@@ -169,12 +169,12 @@ func unused(o *model.Organization, now, last time.Time, longest time.Duration) b
 }
 
 // InUse decides whether the session that a grant is bound to is in use as the organization
-// wants it. Without a rule it reads nothing.
-func (d *Decider) InUse(ctx context.Context, now time.Time, o *model.Organization, sessionID string) (bool, error) {
+// wants it, since the sign-in by the provider. Without a rule it reads nothing.
+func (d *Decider) InUse(ctx context.Context, now time.Time, o *model.Organization, sessionID, providerUID string) (bool, error) {
 	if sessionID == "" || o.Login.Session.Idle == 0 {
 		return true, nil
 	}
-	last, longest, err := d.Store.SessionUse(ctx, sessionID)
+	last, longest, err := d.Store.SessionUse(ctx, sessionID, providerUID)
 	if err != nil {
 		return false, fmt.Errorf("look up use of session: %w", err)
 	}

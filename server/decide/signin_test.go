@@ -89,11 +89,11 @@ func TestAFaultOfTheStorePutsNothingOff(t *testing.T) {
 	}
 	d := decide.Decider{Store: &rows{useFault: fault}}
 	limited := &model.Organization{Login: model.LoginRules{Session: model.SessionLimits{Idle: time.Hour}}}
-	if in, err := d.InUse(t.Context(), noon, limited, "ses"); !errors.Is(err, fault) || in {
+	if in, err := d.InUse(t.Context(), noon, limited, "ses", "local"); !errors.Is(err, fault) || in {
 		t.Errorf("%v, %v", in, err)
 	}
 	// Without a rule nothing is read.
-	if in, err := d.InUse(t.Context(), noon, &model.Organization{}, "ses"); err != nil || !in {
+	if in, err := d.InUse(t.Context(), noon, &model.Organization{}, "ses", "local"); err != nil || !in {
 		t.Errorf("%v, %v", in, err)
 	}
 }
@@ -111,7 +111,7 @@ func TestASessionIsInUseWhileNobodyLeavesItForTooLong(t *testing.T) {
 		"it has ended":    {time.Time{}, 0, false},
 	} {
 		d := decide.Decider{Store: &rows{used: c.used, idle: c.idle}}
-		if got, err := d.InUse(t.Context(), noon, limited, "ses"); err != nil || got != c.want {
+		if got, err := d.InUse(t.Context(), noon, limited, "ses", "local"); err != nil || got != c.want {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}

@@ -93,7 +93,7 @@ func (u *refresh) redeem(ctx context.Context) (redemption, error) {
 	if u.overdue() {
 		return redemption{}, deadRefreshToken
 	}
-	inUse, err := u.Decide.InUse(ctx, u.Now, standing.Organization, g.SessionID)
+	inUse, err := u.Decide.InUse(ctx, u.Now, standing.Organization, g.SessionID, g.ProviderUID)
 	if err != nil {
 		return redemption{}, err
 	}

@@ -256,8 +256,10 @@ func (r Rule) add(now time.Time, t store.Throttle, scale float64) store.Throttle
 		if t.At.Before(now) {
 			t.At = now
 		}
-		t.At = t.At.Add(scaled(b.Interval, scale))
-		return store.Throttle{Count: 1, At: t.At, Until: t.At}
+		interval := scaled(b.Interval, scale)
+		t.At = t.At.Add(interval)
+		// What is full weighs more than what has one: of too many throttles the lightest go.
+		return store.Throttle{Count: int64((t.At.Sub(now) + interval - 1) / interval), At: t.At, Until: t.At}
 	}
 	if !now.Before(t.Until) {
 		t.Count = 0

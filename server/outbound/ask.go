@@ -28,8 +28,9 @@ func (c *Client) Within(g Gate) *Client {
 	return &gated
 }
 
-// enter takes a place at the gate, or says that there is none.
-func (c *Client) enter() (leave func(), err error) {
+// Enter takes a place at the gate until leave is called, or says that there is none: ErrBusy.
+// Send does it by itself; it is for what connects by Dial.
+func (c *Client) Enter() (leave func(), err error) {
 	if c.gate == nil {
 		return func() {}, nil
 	}
@@ -66,7 +67,7 @@ func (c *Client) Send(ctx context.Context, ask Ask) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	leave, err := c.enter()
+	leave, err := c.Enter()
 	if err != nil {
 		return Reply{}, fmt.Errorf("fetch from %s: %w", r.URL.Host, err)
 	}

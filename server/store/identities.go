@@ -29,10 +29,13 @@ const (
 		email = $4, name = $6, group_names = $7, groups_at = $8, last_used_at = $9, checked_at = $10, renewal = $11
 		WHERE provider_uid = $1 AND subject = $2 AND user_id = $3 AND NOT EXISTS (` + disabledAccount + `$3)`
 
-	// A name that the person chose stays.
-	updateNameFrom = `UPDATE users SET name = $4 WHERE id = $3 AND $4 <> ''
-		AND name = (SELECT name FROM identities WHERE provider_uid = $1 AND subject = $2)`
-	updateContact = `UPDATE users SET contact = $2 WHERE id = $1 AND $2 <> '' AND deleted_at = 0`
+	// A name that the person chose stays. What others see of an account that is not signed in
+	// to by this provider alone is not for it to say: other organizations see that too.
+	updateNameFrom = `UPDATE users SET name = $4 WHERE id = $3 AND $4 <> '' AND email = id
+		AND name = (SELECT name FROM identities WHERE provider_uid = $1 AND subject = $2)
+		AND NOT EXISTS (SELECT 1 FROM identities WHERE user_id = $3 AND provider_uid <> $1)`
+	updateContact = `UPDATE users SET contact = $3 WHERE id = $2 AND $3 <> '' AND deleted_at = 0
+		AND NOT EXISTS (SELECT 1 FROM identities WHERE user_id = $2 AND provider_uid <> $1)`
 
 	// The last way into an account stays: a password, or another identity.
 	deleteIdentity = `DELETE FROM identities WHERE provider_uid = $1 AND subject = $2 AND user_id = $3
@@ -114,8 +117,8 @@ func (db *DB) LinkIdentity(ctx context.Context, i Identity, ev Event) error {
 }
 
 // UpdateIdentity keeps what the provider says now, at a sign-in, and a membership that it
-// gives. The account shows the address if it has no sign-in here, and the name unless its
-// owner chose another. ErrNotFound: the identity is not this account's, or the account is
+// gives. An account that is signed in to by this provider alone shows the address, and the
+// name unless its owner chose another. ErrNotFound: the identity is not this account's, or the account is
 // disabled.
 func (db *DB) UpdateIdentity(ctx context.Context, i Identity, memberships []model.Membership, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
@@ -127,7 +130,7 @@ func (db *DB) UpdateIdentity(ctx context.Context, i Identity, memberships []mode
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(updateContact, i.UserID, i.Email); err != nil {
+		if _, err := t.exec(updateContact, i.ProviderUID, i.UserID, i.Email); err != nil {
 			return err
 		}
 		for _, m := range memberships {
@@ -189,21 +192,6 @@ func (db *DB) AddMembership(ctx context.Context, userID string, m model.Membersh
 	return db.write(ctx, func(t *tx) error {
 		if err := t.insertMembership(userID, m); err != nil {
 			return err
-		}
-		return t.accountChanged(userID, ev)
-	})
-}
-
-// RemoveMemberships takes every membership of an organization from somebody; roles that
-// name them stay. ErrNotFound: there was none.
-func (db *DB) RemoveMemberships(ctx context.Context, userID, organizationID string, ev Event) error {
-	return db.write(ctx, func(t *tx) error {
-		n, err := t.exec(deleteMembership, userID, organizationID)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return ErrNotFound
 		}
 		return t.accountChanged(userID, ev)
 	})

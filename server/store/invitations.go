@@ -17,6 +17,8 @@ const (
 	selectInvitation    = selectInvitations + ` WHERE hash = $1`
 	selectInvitationsTo = selectInvitations + ` WHERE organization_id = $1 ORDER BY email`
 	selectAllInvited    = selectInvitations + ` ORDER BY organization_id, email`
+	selectInvitedAfter  = selectInvitations + ` WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3`
+	selectInvitationIn  = selectInvitations + ` WHERE id = $2 AND organization_id = $1`
 
 	// The hash in the condition makes it one use: of two posts of a link one finds it.
 	useInvitation    = `DELETE FROM invitations WHERE hash = $1 AND id = $2 AND expires_at > $3`
@@ -60,6 +62,17 @@ func (db *DB) Invitations(ctx context.Context, organizationID string) ([]Invitat
 		return all(ctx, db, scanInvitation, selectAllInvited)
 	}
 	return all(ctx, db, scanInvitation, selectInvitationsTo, organizationID)
+}
+
+// InvitationsAfter returns the first so many to an organization whose ID is after this one,
+// by ID. It does not judge their age.
+func (db *DB) InvitationsAfter(ctx context.Context, organizationID, after string, limit int) ([]Invitation, error) {
+	return all(ctx, db, scanInvitation, selectInvitedAfter, organizationID, after, limit)
+}
+
+// InvitationIn finds one to an organization by its ID. It does not judge its age.
+func (db *DB) InvitationIn(ctx context.Context, organizationID, id string) (Invitation, error) {
+	return row(ctx, db, scanInvitation, selectInvitationIn, organizationID, id)
 }
 
 // AcceptInvitation uses up an invitation and makes the account a member: nothing else of it

@@ -20,8 +20,9 @@ const (
 
 	selectLogoutsDue = `SELECT id, session_id, application_uid, organization_id, user_id, ended_at, due_at, tries FROM logouts
 		WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2`
-	claimLogout  = `UPDATE logouts SET due_at = $3, tries = tries + 1 WHERE id = $1 AND due_at = $2`
-	deleteLogout = `DELETE FROM logouts WHERE id = $1`
+	claimLogout    = `UPDATE logouts SET due_at = $3, tries = tries + 1 WHERE id = $1 AND due_at = $2`
+	postponeLogout = `UPDATE logouts SET due_at = $3 WHERE id = $1 AND due_at = $2`
+	deleteLogout   = `DELETE FROM logouts WHERE id = $1`
 )
 
 // Login is an application that was told of a session, and wants to be told of its end.
@@ -51,6 +52,19 @@ func (db *DB) LogoutsDue(ctx context.Context, now time.Time, limit int) ([]Logou
 // at next. ErrConflict: somebody else does.
 func (db *DB) ClaimLogout(ctx context.Context, l Logout, next time.Time) error {
 	return db.write(ctx, func(t *tx) error { return t.one(ErrConflict, claimLogout, l.ID, millis(l.DueAt), millis(next)) })
+}
+
+// PostponeLogouts puts those behind others that are due before then. It is no try; of one that
+// somebody has claimed meanwhile it changes nothing.
+func (db *DB) PostponeLogouts(ctx context.Context, due []Logout, until time.Time) error {
+	return db.write(ctx, func(t *tx) error {
+		for _, l := range due {
+			if _, err := t.exec(postponeLogout, l.ID, millis(l.DueAt), millis(until)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // CloseLogout is for one that was told, or never will be. An event without an action is

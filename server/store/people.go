@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -89,18 +90,22 @@ func (db *DB) UserByEmail(ctx context.Context, email string) (User, error) {
 	return db.user(ctx, selectUserByEmail, email)
 }
 
-// user reads one account whole.
+// user reads one account whole. That there is none takes as long to find out (ASVS 6.3.8).
 func (db *DB) user(ctx context.Context, query string, args ...any) (User, error) {
-	u, err := row(ctx, db, scanUser, query, args...)
-	if err != nil {
-		return User{}, err
+	u, missing := row(ctx, db, scanUser, query, args...)
+	if missing != nil && !errors.Is(missing, ErrNotFound) {
+		return User{}, missing
 	}
+	var err error
 	if u.Identities, err = all(ctx, db, scanIdentity, selectIdentitiesOfUser, u.ID); err != nil {
 		return User{}, err
 	}
 	u.Memberships, err = all(ctx, db, scanMembership, selectMembershipsOfUser, u.ID)
 	if err != nil {
 		return User{}, err
+	}
+	if missing != nil {
+		return User{}, missing
 	}
 	return u, nil
 }

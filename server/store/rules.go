@@ -13,7 +13,8 @@ const (
 	selectTold       = `SELECT told_at FROM second_factor_told WHERE user_id = $1 AND organization_id = $2`
 	deleteToldOfUser = `DELETE FROM second_factor_told WHERE user_id = $1`
 
-	selectSessionUse = `SELECT last_used_at, longest_idle FROM sessions WHERE id = $1`
+	selectSessionUse = `SELECT s.last_used_at, s.longest_idle, COALESCE((SELECT b.longest_idle FROM sign_ins b
+		WHERE b.session_id = s.id AND b.provider_uid = $2 AND b.provider_uid <> s.provider_uid), 0) FROM sessions s WHERE s.id = $1`
 )
 
 // TellOfSecondFactor remembers that a person was told that an organization wants a second
@@ -41,14 +42,15 @@ func (db *DB) ToldOfSecondFactor(ctx context.Context, userID, organizationID str
 }
 
 // SessionUse is when a session was used last, and for how long it was unused at the longest
-// since the sign-in; zero: it has ended.
-func (db *DB) SessionUse(ctx context.Context, id string) (last time.Time, longest time.Duration, err error) {
-	use, err := row(ctx, db, func(s scanner) (use [2]int64, err error) { return use, s.Scan(&use[0], &use[1]) }, selectSessionUse, id)
+// since the sign-in by the provider; zero: it has ended.
+func (db *DB) SessionUse(ctx context.Context, id, providerUID string) (last time.Time, longest time.Duration, err error) {
+	use, err := row(ctx, db, func(s scanner) (use [3]int64, err error) { return use, s.Scan(&use[0], &use[1], &use[2]) },
+		selectSessionUse, id, providerUID)
 	if errors.Is(err, ErrNotFound) {
 		return time.Time{}, 0, nil
 	}
 	if err != nil {
 		return time.Time{}, 0, err
 	}
-	return moment(use[0]), time.Duration(use[1]) * time.Millisecond, nil
+	return moment(use[0]), time.Duration(max(use[1], use[2])) * time.Millisecond, nil
 }

@@ -25,11 +25,21 @@ const (
 		AND ($12 = 1 OR NOT EXISTS (` + factorOf + `$10))
 		AND ($13 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $10 AND password_hash = $13))`
 
+	// idleOf is for how long a session was unused at the longest since its last sign-in, as it
+	// ends at $2.
+	idleOf = `(SELECT CASE WHEN $2 - last_used_at > longest_idle THEN $2 - last_used_at ELSE longest_idle END FROM sessions WHERE hash = $1)`
+
+	// A new sign-in makes up for no time in which those before were unused.
+	ageSignIns = `UPDATE sign_ins SET longest_idle = ` + idleOf + `
+		WHERE session_id = (SELECT id FROM sessions WHERE hash = $1) AND longest_idle < ` + idleOf
+
 	// The sign-in that was the last one stays known, if it was by another provider.
-	keepSignIn = `INSERT INTO sign_ins (session_id, provider_uid, auth_time, amr, expires_at)
-		SELECT id, provider_uid, auth_time, amr, expires_at FROM sessions WHERE hash = $1
-		ON CONFLICT (session_id, provider_uid) DO UPDATE SET auth_time = excluded.auth_time, amr = excluded.amr, expires_at = excluded.expires_at`
-	selectSignIns = `SELECT provider_uid, auth_time, amr, expires_at FROM sign_ins WHERE session_id = $1 AND provider_uid <> $2 ORDER BY provider_uid`
+	keepSignIn = `INSERT INTO sign_ins (session_id, provider_uid, auth_time, amr, expires_at, longest_idle)
+		SELECT id, provider_uid, auth_time, amr, expires_at, ` + idleOf + ` FROM sessions WHERE hash = $1
+		ON CONFLICT (session_id, provider_uid) DO UPDATE SET auth_time = excluded.auth_time, amr = excluded.amr, expires_at = excluded.expires_at,
+		longest_idle = excluded.longest_idle`
+	selectSignIns = `SELECT provider_uid, auth_time, amr, expires_at, longest_idle FROM sign_ins
+		WHERE session_id = $1 AND provider_uid <> $2 ORDER BY provider_uid`
 
 	deleteSignIns       = `DELETE FROM sign_ins WHERE session_id = $1`
 	deleteSignInsOfUser = `DELETE FROM sign_ins WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1)`
@@ -67,8 +77,10 @@ func (db *DB) CreateSession(ctx context.Context, s Session, ev Event) error {
 // ErrConflict: the identifier is taken.
 func (db *DB) RenewSession(ctx context.Context, old []byte, s Session, ev Event) error {
 	return db.write(ctx, func(t *tx) error {
-		if _, err := t.exec(keepSignIn, blob(old)); err != nil {
-			return err
+		for _, query := range [...]string{ageSignIns, keepSignIn} {
+			if _, err := t.exec(query, blob(old), millis(s.LastUsedAt)); err != nil {
+				return err
+			}
 		}
 		err := t.one(ErrNotFound, renewSession, blob(old), blob(s.Hash), s.ProviderUID, millis(s.AuthTime), millis(s.LastUsedAt),
 			millis(s.ExpiresAt), s.IP, s.UserAgent, s.ID, s.UserID, joined(s.AMR), number(s.MultiFactor()), s.Proven)
@@ -184,9 +196,10 @@ func scanSession(s scanner) (found Session, err error) {
 }
 
 func scanSignIn(s scanner) (in SignIn, err error) {
-	var auth, expires int64
+	var auth, expires, idle int64
 	var amr string
-	err = s.Scan(&in.ProviderUID, &auth, &amr, &expires)
+	err = s.Scan(&in.ProviderUID, &auth, &amr, &expires, &idle)
+	in.LongestIdle = time.Duration(idle) * time.Millisecond
 	in.AuthTime, in.AMR, in.ExpiresAt = moment(auth), words(amr), moment(expires)
 	return in, err
 }

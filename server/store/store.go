@@ -8,7 +8,7 @@
 // are safe for concurrent use; when the engine cannot answer they return an error that
 // wraps ErrUnavailable. Configuration is never kept here.
 //
-// Start reading at types.go; people.go, identities.go, factors.go, keys.go, sessions.go, devices.go, codes.go, consents.go,
+// Start reading at types.go; people.go, identities.go, members.go, factors.go, keys.go, sessions.go, devices.go, codes.go, consents.go,
 // assertions.go, grants.go, audit.go, objects.go, adoptions.go, resets.go, maillinks.go, throttles.go, places.go, logouts.go
 // and sweep.go are the methods, sqlite.go and writer.go the engine, cache.go what spares reads, backup.go a copy of a
 // running store.

@@ -81,6 +81,8 @@ type SignIn struct {
 	AuthTime    time.Time
 	AMR         []string  // RFC 8176
 	ExpiresAt   time.Time // nothing rests on it any more then
+	// LongestIdle is for how long the session was unused at the longest since.
+	LongestIdle time.Duration
 }
 
 // Session is a person's sign-in in one browser. Its identifier is kept as a keyed hash.
@@ -108,7 +110,11 @@ type Session struct {
 // SignIns are all that was proven in the session: the last one by each provider, the newest
 // of all first.
 func (s *Session) SignIns() []SignIn {
-	return append([]SignIn{{s.ProviderUID, s.AuthTime, s.AMR, s.ExpiresAt}}, s.Before...)
+	all := append([]SignIn{{s.ProviderUID, s.AuthTime, s.AMR, s.ExpiresAt, s.LongestIdle}}, s.Before...)
+	for i := range all { // since those before is since the last one, too
+		all[i].LongestIdle = max(all[i].LongestIdle, s.LongestIdle)
+	}
+	return all
 }
 
 // MultiFactor reports whether more than one factor was proven for the session.

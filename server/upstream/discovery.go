@@ -34,6 +34,7 @@ type metadata struct {
 	UserInfo      string   `json:"userinfo_endpoint"`
 	Keys          string   `json:"jwks_uri"`
 	Methods       []string `json:"token_endpoint_auth_methods_supported"`
+	Claims        []string `json:"claims_supported"`
 	SaysIssuer    bool     `json:"authorization_response_iss_parameter_supported"`
 }
 

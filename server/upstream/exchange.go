@@ -17,6 +17,9 @@ import (
 // jsonMost is how large an answer of a provider may be.
 const jsonMost = 1 << 20
 
+// tokenMost is how long a token may be that is kept, or sent in a header.
+const tokenMost = 16 << 10
+
 // tokenEndpoint is where codes and refresh tokens are exchanged (RFC 6749 section 3.2).
 type tokenEndpoint struct {
 	http   *outbound.Client
@@ -107,6 +110,8 @@ func tokensOf(answer map[string]any) (t tokens, err error) {
 		return tokens{}, refused("the token endpoint gives no bearer token")
 	case t.access == "" || strings.ContainsFunc(t.access, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return tokens{}, refused("the token endpoint gives no access token")
+	case len(t.access) > tokenMost || len(t.refresh) > tokenMost:
+		return tokens{}, refused("the token endpoint gives a token of more than 16 KiB")
 	}
 	return t, nil
 }

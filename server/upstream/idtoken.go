@@ -78,7 +78,8 @@ type expected struct {
 	access           string // the access token that came along
 	algorithm        string
 	subject          string        // empty: whoever it is
-	since            time.Time     // the person proved it after; zero: whenever. Unknown is no offence.
+	since            time.Time     // the person proved it after; zero: whenever
+	dated            bool          // with since: that it is not known is an offence, for the provider says it where it is asked
 	maxAge           time.Duration // and not longer ago; zero: whenever
 }
 
@@ -144,6 +145,10 @@ func (e expected) checkTimes(claims map[string]any) error {
 		return refused("the ID token says a time of the sign-in that cannot be")
 	case e.maxAge > 0 && (!there || e.now.Sub(proved) > e.maxAge+leeway):
 		return refused("the person proved it there longer ago than was asked for, or the ID token does not say when")
+	case !e.since.IsZero() && e.dated && !there:
+		// It must where max_age was asked for (OpenID Connect Core section 2), so somebody took
+		// that out of the address on the way there.
+		return refused("the ID token does not say when the person proved it, which was asked for")
 	case !e.since.IsZero() && there && proved.Before(e.since.Add(-leeway)):
 		return refused("the person did not prove it there again")
 	}

@@ -194,24 +194,28 @@ type renewal struct {
 
 // converse opens a connection when it is its turn.
 func (d *directory) converse(ctx context.Context) (c *conversation, done func(), err error) {
+	leave, err := d.client.Enter() // who waits for a turn is waited for, too
+	if err != nil {
+		return nil, nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, ldapTime)
 	select {
 	case d.slots <- struct{}{}:
 	case <-ctx.Done():
 		cancel()
+		leave()
 		return nil, nil, ctx.Err()
 	}
-	c, err = d.open(ctx)
-	if err != nil {
+	end := func() {
 		cancel()
 		<-d.slots
+		leave()
+	}
+	if c, err = d.open(ctx); err != nil {
+		end()
 		return nil, nil, err
 	}
-	return c, func() {
-		c.close()
-		cancel()
-		<-d.slots
-	}, nil
+	return c, func() { c.close(); end() }, nil
 }
 
 // entry is that of who has proven to be it; the connection may search afterwards.

@@ -117,6 +117,7 @@ func (o *oidc) Validate(ctx context.Context, a Answer) (Proof, error) {
 	e := expected{now: a.Now, nonce: t.Nonce, maxAge: t.MaxAge}
 	if t.Again {
 		e.since, e.maxAge = t.Began, 0
+		e.dated = slices.Contains(m.Claims, "auth_time")
 	}
 	claims, err := o.prove(ctx, got, e)
 	if err != nil {

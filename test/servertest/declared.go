@@ -59,13 +59,15 @@ var (
 // Declared is what the world declares. Tests change it and publish again.
 type Declared struct {
 	Local         *model.Provider
-	Organizations map[string]*model.Organization // by slug
-	Applications  map[string]*model.Application  // by client ID
-	Roles         map[string]*model.Role         // "acme developer", "acme reader", "globex reader"
-	Holdings      map[string]map[string][]string // slug → address or client ID → names of roles
-	NotAfter      map[string]time.Time           // of every holding of a role
-	Adopted       map[string]string              // UID → ID of objects that go on as one before them
-	Names         map[string]string              // client ID → namespace/name, of those that bear another
+	Organizations map[string]*model.Organization    // by slug
+	Applications  map[string]*model.Application     // by client ID
+	Roles         map[string]*model.Role            // "acme developer", "acme reader", "globex reader"
+	Holdings      map[string]map[string][]string    // slug → address or client ID → names of roles
+	Groups        map[string]map[model.Group]string // slug → group → name of a role
+	Defaults      map[string]string                 // slug → name of the role that members hold
+	NotAfter      map[string]time.Time              // of every holding of a role
+	Adopted       map[string]string                 // UID → ID of objects that go on as one before them
+	Names         map[string]string                 // client ID → namespace/name, of those that bear another
 }
 
 // Declare returns the declarations that a World begins with.
@@ -168,13 +170,26 @@ func (d *Declared) Snapshot() *model.Snapshot {
 		for i, p := range kept.Providers {
 			if p == d.Local {
 				kept.Providers[i] = &local
+			} else {
+				objects = append(objects, model.ObjectID{Kind: "AuthProvider", Namespace: slug, Name: p.UID, UID: p.UID})
 			}
 		}
-		organizations = append(organizations, kept.WithMembers(applications, people))
+		organizations = append(organizations, kept.WithMembers(applications, people).WithGroups(d.groups(slug)))
 	}
 	s := model.NewSnapshot("test", organizations, []*model.Provider{&local}, objects)
 	s.Adopted = maps.Clone(d.Adopted)
 	return s
+}
+
+func (d *Declared) groups(slug string) (groups map[model.Group][]model.Holding, defaults []*model.Role) {
+	groups = map[model.Group][]model.Holding{}
+	for g, name := range d.Groups[slug] {
+		groups[g] = d.held([]string{name})
+	}
+	if name := d.Defaults[slug]; name != "" {
+		defaults = append(defaults, d.held([]string{name})[0].Role)
+	}
+	return groups, defaults
 }
 
 func (d *Declared) id(uid string) string {

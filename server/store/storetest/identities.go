@@ -97,6 +97,35 @@ func identityIsUpdated(t *testing.T, db *store.DB) {
 	wantErr(t, "a disabled member", db.AddMembership(ctx, u.ID, jit, Act("member.added")), store.ErrConflict)
 }
 
+// What several organizations see of an account is not for the provider of one of them to
+// say, in one step or in two.
+func sharedAccountShowsWhatItShowed(t *testing.T, db *store.DB) {
+	ctx, u := t.Context(), stranger("usr_shared")
+	first, second := IdentityOf(u, "github", "1"), IdentityOf(u, "tenant", "1")
+	must(t, db.CreateUserWithIdentity(ctx, u, first, nil, Act("user.created")))
+	must(t, db.LinkIdentity(ctx, second, Act("identity.linked")))
+	before, err := db.User(ctx, u.ID)
+	must(t, err)
+	for _, says := range []string{before.Name, "The Director"} {
+		second.Name, second.Email = says, "director@other.example"
+		must(t, db.UpdateIdentity(ctx, second, nil, Act("identity.used")))
+	}
+	after, err := db.User(ctx, u.ID)
+	must(t, err)
+	same(t, "name and address", []string{after.Name, after.Email}, []string{before.Name, before.Email})
+
+	local := Person(t, db)
+	third := IdentityOf(local, "tenant", "2")
+	must(t, db.LinkIdentity(ctx, third, Act("identity.linked")))
+	for _, says := range []string{local.Name, "The Director"} {
+		third.Name = says
+		must(t, db.UpdateIdentity(ctx, third, nil, Act("identity.used")))
+	}
+	after, err = db.User(ctx, local.ID)
+	must(t, err)
+	same(t, "the name of an account with a password", after.Name, local.Name)
+}
+
 // What was opened by the identity goes with it; what was opened otherwise stays.
 func unlinkedIdentityEndsWhatItOpened(t *testing.T, db *store.DB) {
 	ctx, u, neighbour := t.Context(), Person(t, db), Person(t, db)
@@ -136,8 +165,8 @@ func unlinkedIdentityEndsWhatItOpened(t *testing.T, db *store.DB) {
 	got, err := db.User(ctx, u.ID)
 	must(t, err)
 	same(t, "memberships", got.Memberships, []model.Membership{invited})
-	must(t, db.RemoveMemberships(ctx, u.ID, "org_2", Act("member.removed")))
-	wantErr(t, "once more", db.RemoveMemberships(ctx, u.ID, "org_2", Act("member.removed")), store.ErrNotFound)
+	must(t, db.RemoveMember(ctx, u.ID, "org_2", Act("member.removed")))
+	wantErr(t, "once more", db.RemoveMember(ctx, u.ID, "org_2", Act("member.removed")), store.ErrNotFound)
 }
 
 func lastWayInStays(t *testing.T, db *store.DB) {

@@ -30,6 +30,13 @@ func toTell(t *testing.T, db *store.DB, at time.Time) (all []string) {
 	return all
 }
 
+func toClaim(t *testing.T, db *store.DB) []store.Logout {
+	t.Helper()
+	due, err := db.LogoutsDue(t.Context(), Noon.Add(time.Second), 100)
+	must(t, err)
+	return due
+}
+
 func endingASessionIsTold(t *testing.T, db *store.DB) {
 	ctx, u, neighbour := t.Context(), Person(t, db), Person(t, db)
 	first, second, others := SignedIn(t, db, u), SignedIn(t, db, u), SignedIn(t, db, neighbour)
@@ -59,6 +66,14 @@ func endingASessionIsTold(t *testing.T, db *store.DB) {
 	same(t, "events", events(t, db)-before, 1)
 	must(t, db.SetDisabled(ctx, u.ID, true, Act("user.disabled")))
 	same(t, "with the account", toTell(t, db, Noon), []string{first.ID + " app", second.ID + " app"})
+	due, err = db.LogoutsDue(ctx, Noon, 100)
+	must(t, err)
+	must(t, db.PostponeLogouts(ctx, due[:1], Noon.Add(time.Second)))
+	same(t, "without what was put off", toTell(t, db, Noon), []string{second.ID + " app"})
+	same(t, "with what was put off, behind the others", toTell(t, db, Noon.Add(time.Second)), []string{second.ID + " app", first.ID + " app"})
+	must(t, db.PostponeLogouts(ctx, due[:1], Noon.Add(time.Hour))) // of another replica, that has read it before
+	same(t, "put off once", len(toTell(t, db, Noon.Add(time.Second))), 2)
+	must(t, db.PostponeLogouts(ctx, toClaim(t, db), Noon))
 	_, err = db.Sweep(ctx, others.ExpiresAt)
 	must(t, err)
 	must(t, db.EndSession(ctx, others.Hash, Act("session.ended")))

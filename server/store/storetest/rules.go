@@ -15,7 +15,7 @@ func sessionIdleness(t *testing.T, db *store.DB) {
 	use := func(at, wantLast time.Time, wantLongest time.Duration) {
 		t.Helper()
 		must(t, db.TouchSession(t.Context(), s.Hash, at))
-		last, longest, err := db.SessionUse(t.Context(), s.ID)
+		last, longest, err := db.SessionUse(t.Context(), s.ID, s.ProviderUID)
 		must(t, err)
 		if !last.Equal(wantLast) || longest != wantLongest {
 			t.Errorf("last %v, longest %v; want %v and %v", last, longest, wantLast, wantLongest)
@@ -42,10 +42,39 @@ func sessionIdleness(t *testing.T, db *store.DB) {
 	s.Hash = next.Hash
 	use(hour.Add(3*time.Minute), hour.Add(3*time.Minute), time.Minute)
 
+	signInsIdle(t, db, next, hour.Add(3*time.Minute))
 	must(t, db.EndSession(t.Context(), s.Hash, Act("session.ended")))
-	if last, _, err := db.SessionUse(t.Context(), s.ID); err != nil || !last.IsZero() {
+	if last, _, err := db.SessionUse(t.Context(), s.ID, s.ProviderUID); err != nil || !last.IsZero() {
 		t.Errorf("a session that has ended: %v, %v", last, err)
 	}
+}
+
+// signInsIdle: a sign-in by another provider makes up for no time in which those before were
+// unused.
+func signInsIdle(t *testing.T, db *store.DB, s store.Session, used time.Time) {
+	t.Helper()
+	for i, provider := range []string{"okta", "dex"} {
+		next := s
+		next.Hash, next.ProviderUID = []byte("by "+provider), provider
+		used = used.Add(time.Duration(i+1) * 10 * time.Minute)
+		next.LastUsedAt, next.AuthTime = used, used
+		must(t, db.RenewSession(t.Context(), s.Hash, next, Act("session.renewed")))
+		s = next
+	}
+	must(t, db.TouchSession(t.Context(), s.Hash, used.Add(5*time.Minute)))
+	got, err := db.Session(t.Context(), s.Hash)
+	must(t, err)
+	want := map[string]time.Duration{"dex": 5 * time.Minute, "okta": 20 * time.Minute, "local": 20 * time.Minute}
+	for _, in := range got.SignIns() {
+		same(t, "unused since the sign-in by "+in.ProviderUID, in.LongestIdle, want[in.ProviderUID])
+		_, longest, err := db.SessionUse(t.Context(), s.ID, in.ProviderUID)
+		must(t, err)
+		same(t, "a grant by "+in.ProviderUID, longest, want[in.ProviderUID])
+	}
+	same(t, "sign-ins", len(got.SignIns()), len(want))
+	next := s
+	next.Hash = []byte("a third identifier, of 32 bytes..")
+	must(t, db.RenewSession(t.Context(), s.Hash, next, Act("session.renewed")))
 }
 
 func toldOnce(t *testing.T, db *store.DB) {

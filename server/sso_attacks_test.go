@@ -1,0 +1,230 @@
+package server
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-dev/gatehouse/internal/model"
+	"github.com/gatehouse-dev/gatehouse/internal/oauth"
+	"github.com/gatehouse-dev/gatehouse/server/store"
+	"github.com/gatehouse-dev/gatehouse/server/upstream"
+)
+
+// A second factor here does not make new what was proven elsewhere long ago.
+func TestASecondFactorDoesNotRenewTheSignInElsewhere(t *testing.T) {
+	w := newSSOTown(t)
+	w.link(t, "ann", "works", "4711")
+	app := w.signedIn(t, "ann@example.com").enrols(t, "others", "end")
+	w.pass(time.Minute)
+	long := w.Now().Add(-7 * 24 * time.Hour)
+	w.works.says["code"] = upstream.Proof{Claims: map[string]any{"sub": "4711"}, AuthTime: long}
+	b := w.open()
+	form := fields(t, b.by(t, "works", "code", ""), secondPath)
+	wantTo(t, "the second factor", b.second(form, app.code()), "/")
+	if s := w.newest(t); s.ProviderUID != "works" || !s.AuthTime.Equal(long) {
+		t.Errorf("the sign-in by %s counts as one of %v, want %v", s.ProviderUID, s.AuthTime, long)
+	}
+	wantTo(t, "what needs a fresh sign-in", b.get(newFactorPath), "/login/?again=&next="+url.QueryEscape(newFactorPath))
+}
+
+// What an application demands of the sign-in is asked of the provider, whoever is signed in.
+func TestWhatAnApplicationDemandsIsAskedOfTheProvider(t *testing.T) {
+	for query, want := range map[string]upstream.Attempt{
+		"":             {},
+		"prompt=login": {Again: true},
+		"max_age=0":    {Again: true},
+		"max_age=3600": {MaxAge: time.Hour},
+	} {
+		w := newSSOTown(t)
+		w.app.Type, w.app.GrantTypes = "Web", []oauth.GrantType{oauth.AuthorizationCode}
+		w.app.RedirectURIs = []string{"https://app.example/cb"}
+		w.publish(t)
+		next := "/oauth/authorize/?response_type=code&client_id=acme.apps.cli&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&scope=org%3Aread" +
+			"&code_challenge=" + strings.Repeat("a", 43) + "&code_challenge_method=S256&" + query
+		b := w.open()
+		b.begin(t, b.get("/login/?"+url.Values{"next": {next}}.Encode()), "works")
+		got := w.works.begun[len(w.works.begun)-1]
+		if got.Again != want.Again || got.MaxAge != want.MaxAge {
+			t.Errorf("%q: again %v, max age %v", query, got.Again, got.MaxAge)
+		}
+	}
+}
+
+// Whoever is between two steps of a sign-in goes no further by a way that is none any more.
+func TestASignInUnderWayEndsWithItsWay(t *testing.T) {
+	w := newSSOTown(t)
+	w.link(t, "ann", "works", "4711")
+	app := w.signedIn(t, "ann@example.com").enrols(t)
+	w.pass(time.Minute)
+	w.works.says["code"] = upstream.Proof{Claims: map[string]any{"sub": "4711"}}
+	b := w.open()
+	form := fields(t, b.by(t, "works", "code", ""), secondPath)
+	err := w.Store.UnlinkIdentity(t.Context(), annID(), "works", "4711", store.Event{Time: w.Now(), Action: "identity.unlinked"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.refused(t, "the code after the identity was disconnected", b, b.second(form, app.code()), http.StatusForbidden, "took too long")
+}
+
+// A provider that is suspended, or asked in another way, signs nobody in by what came from it before.
+func TestAnArrivalEndsWithItsProvider(t *testing.T) {
+	for name, change := range map[string]func(*model.Provider){
+		"suspended": func(p *model.Provider) { p.Suspended = true },
+		"asks otherwise": func(p *model.Provider) {
+			p.SAML = &model.SAMLSettings{AllowIdPInitiated: true, EntityID: "https://other.example"}
+		},
+		"moved": func(p *model.Provider) { p.OrganizationID = "org-2" },
+	} {
+		w := newSAMLTown(t, true)
+		b := w.open()
+		at := b.posts("works", url.Values{"code": {"code"}, "RelayState": {"x"}})
+		page := b.get(at.Header().Get("Location"))
+		form := fields(t, page, "/login/arrival/")
+		changed := *w.works.of
+		change(&changed)
+		w.works.of = &changed
+		w.more = []*model.Provider{&changed}
+		w.org.Providers[1] = &changed
+		w.publish(t)
+		w.refused(t, name, b, b.post("/login/arrival/", form), http.StatusForbidden, "cannot go on")
+	}
+}
+
+// Names in directories are compared without regard to case: whoever guesses does not get a
+// hundred tries by writing the name in a hundred ways, nor by a restart of this process.
+func TestGuessesAtADirectoryAreCountedForThePerson(t *testing.T) {
+	w := newSSOTown(t)
+	w.works.asks = true
+	at := inSSOTurn(t, w)
+	looked := 0
+	for i := range 40 {
+		b := at(i).open()
+		form := fields(t, b.get("/login/sso/works/"), "/login/sso/works/")
+		form.Set("username", strings.ToUpper("annabel"[:1+i%7])+"annabel"[1+i%7:])
+		form.Set("password", "guess")
+		switch answer := b.post("/login/sso/works/", form); answer.Code {
+		case http.StatusForbidden:
+			looked++
+		case http.StatusTooManyRequests:
+		default:
+			t.Fatalf("guess %d: %d\n%s", i, answer.Code, answer.Body)
+		}
+	}
+	if looked != 5 {
+		t.Errorf("%d of 40 guesses at once were looked at, want 5", looked)
+	}
+}
+
+// inSSOTurn is a town whose process restarts in between.
+func inSSOTurn(t *testing.T, w *ssoTown) func(i int) *ssoTown {
+	return func(i int) *ssoTown {
+		if i%3 == 2 {
+			w.restart(t)
+			w.backends = w.idps
+			w.publish(t)
+		}
+		return w
+	}
+}
+
+// A provider makes accounts no faster than people come: whoever runs one does not fill the
+// store with subjects.
+func TestAProviderMakesAccountsNoFasterThanPeopleCome(t *testing.T) {
+	w := newSSOTown(t)
+	old := newcomers
+	newcomers.Burst = 3
+	t.Cleanup(func() { newcomers = old })
+	come := func(uid, subject, organization string) *httptest.ResponseRecorder {
+		w.idps[uid].knows(subject, subject, "")
+		return w.open().by(t, uid, subject, organization)
+	}
+	for _, subject := range []string{"a", "b", "c"} {
+		wantTo(t, subject, come("acme-sso", subject, "acme"), "/")
+	}
+	answer := come("acme-sso", "d", "acme")
+	want(t, "one too many", answer, http.StatusTooManyRequests, "too many")
+	if answer.Header().Get("Retry-After") == "" {
+		t.Error("it is not said when to come again")
+	}
+	if _, err := w.Store.UserByIdentity(t.Context(), "acme-sso", "d"); err == nil {
+		t.Error("an account was made")
+	}
+	wantTo(t, "somebody who was there before", come("acme-sso", "a", "acme"), "/")
+	wantTo(t, "by another provider", come("works", "d", ""), "/")
+	w.pass(newcomers.Interval)
+	wantTo(t, "later", come("acme-sso", "d", "acme"), "/")
+}
+
+// A sign-in elsewhere of long ago is asked for anew, and is no session that ends at once.
+func TestASignInElsewhereThatIsTooOldForASessionIsAskedForAnew(t *testing.T) {
+	w := newSSOTown(t)
+	w.works.says["code"] = upstream.Proof{Claims: map[string]any{"sub": "4711"}, AuthTime: w.Now().Add(-31 * 24 * time.Hour)}
+	b := w.open()
+	answer := b.by(t, "works", "code", "")
+	to, err := url.Parse(answer.Header().Get("Location"))
+	if err != nil || answer.Code != http.StatusSeeOther || to.Host != "works.example" || !w.works.begun[len(w.works.begun)-1].Again {
+		t.Fatalf("%d to %q", answer.Code, to)
+	}
+	w.works.says["code"] = upstream.Proof{Claims: map[string]any{"sub": "4711"}, AuthTime: w.Now()}
+	wantTo(t, "by a new one", b.back("works", to.Query().Get("state"), "code"), "/")
+	if w.who(t, b) == "" {
+		t.Error("not signed in")
+	}
+}
+
+// Nobody begins anything at a provider that is suspended: neither a sign-in nor, where it
+// asks for a password here and no answer comes back later, to connect an identity.
+func TestASuspendedProviderIsOfferedNowhere(t *testing.T) {
+	w := newSSOTown(t)
+	w.works.asks = true
+	w.works.says["ann secret-of-ann"] = upstream.Proof{Claims: map[string]any{"sub": "ann"}}
+	b := w.signedIn(t, "ann@example.com")
+	form := fields(t, b.get(identitiesPath), "/login/sso/works/")
+	form.Set("username", "ann")
+	form.Set("password", "secret-of-ann")
+	w.works.of.Suspended = true
+	w.publish(t)
+	for _, path := range []string{"/login/?again=1", "/login/?again=1&organization=acme", identitiesPath} {
+		if strings.Contains(b.get(path).Body.String(), "/login/sso/works/") {
+			t.Errorf("%s offers it", path)
+		}
+	}
+	want(t, "its page", b.get("/login/sso/works/"), http.StatusNotFound, "no such way to sign in")
+	want(t, "to connect it", b.post("/login/sso/works/", form), http.StatusNotFound, "no such way to sign in")
+	if u := w.user(t, annID()); len(u.Identities) != 0 {
+		t.Errorf("connected %+v", u.Identities)
+	}
+}
+
+// Whatever links somebody follows, and however often they begin anew: what their browser
+// carries of that fits into the header of a request, or they would be shut out of every page.
+func TestSignInsUnderWayDoNotShutABrowserOut(t *testing.T) {
+	for _, length := range []int{0, 2000, 5000} {
+		w := newSAMLTown(t, false)
+		b := w.open()
+		next := "/oauth/authorize/?state=" + strings.Repeat("s", length)
+		for i := range 12 {
+			handle := b.begin(t, b.get("/login/?"+url.Values{"next": {next}}.Encode()), "works")
+			size := 0
+			for name, c := range b.cookies {
+				size += len(name) + len(c.Value) + len("; =")
+			}
+			if size > 11<<10 {
+				t.Fatalf("%d sign-ins with a request of %d bytes: the browser sends %d bytes of cookies", i+1, length, size)
+			}
+			if i < 11 {
+				continue
+			}
+			at := b.posts("works", url.Values{"RelayState": {handle}, "code": {"code"}}).Header().Get("Location")
+			wantTo(t, "the last one", b.get(at), next)
+		}
+	}
+	w := newSAMLTown(t, false)
+	b := w.open()
+	page := b.get("/login/?" + url.Values{"next": {"/oauth/authorize/?state=" + strings.Repeat("s", 9000)}}.Encode())
+	want(t, "more than fits", b.post("/login/sso/works/", fields(t, page, "/login/sso/works/")), http.StatusBadRequest, "too long")
+}
