@@ -167,7 +167,7 @@ func (rows) Grant(context.Context, [16]byte) (store.Grant, error) {
 func (rows) ToldOfSecondFactor(context.Context, string, string) (time.Time, error) {
 	return year(2020), nil
 }
-func (rows) SessionUse(context.Context, string) (time.Time, time.Duration, error) {
+func (rows) SessionUse(context.Context, string, string) (time.Time, time.Duration, error) {
 	return year(2020), 0, nil
 }
 func (rows) Revoked(context.Context, [12]byte) (bool, error) { return false, nil }
