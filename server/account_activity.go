@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/gatehouse-dev/gatehouse/server/pages"
 	"github.com/gatehouse-dev/gatehouse/server/sessions"
@@ -83,7 +84,7 @@ func (r *request) inPlainWords(ev store.Event) string {
 	case ev.ApplicationUID != "":
 		what += ": " + r.nameOf(ev)
 	}
-	if ev.Reason != "" && ev.Action != "grant.created" { // its reason is the name of a grant type
+	if ev.Reason != "" && !strings.EqualFold(ev.Reason, what) && ev.Action != "grant.created" { // its reason is the name of a grant type
 		what += " (" + ev.Reason + ")"
 	}
 	return what

@@ -105,8 +105,8 @@ func (s *Server) missing(r *request, session *sessions.Session, o *model.Organiz
 		m.Title, m.What = "Sign in with your second factor", "You signed in to "+name+" without it."
 	case c.Reason == decide.SecondFactorMissing:
 		m.Title, m.What = "Add a second factor", name+" asks everybody for a second factor, and you have none."
-		m.Do = "Add an authenticator app, then open the application again."
-		m.Link = pages.Link{Text: "Add a second factor", Path: newFactorPath}
+		m.Do = "Add a security key, a passkey or an authenticator app, then open the application again."
+		m.Link = pages.Link{Text: "Add a second factor", Path: factorsPath}
 	case c.Reason == decide.ProviderDoesNotCount: // nothing that they have is of there: they do not learn where it is
 		m.Brand = pages.Brand{}
 		m.Title, m.What = "Sign in another way", "The organization that this belongs to does not accept the way you are signed in."
@@ -148,7 +148,7 @@ func (s *Server) tell(r *request, session *sessions.Session, o *model.Organizati
 		Brand: brandOf(o), Viewer: s.viewer(session), Kind: pages.Neutral, Title: "Add a second factor",
 		What: name + " asks everybody for a second factor, and you have none.",
 		Do:   "You can go on without one until " + until + ".",
-		Link: pages.Link{Text: "Add a second factor", Path: newFactorPath}, Other: pages.Link{Text: "Not now", Path: back},
+		Link: pages.Link{Text: "Add a second factor", Path: factorsPath}, Other: pages.Link{Text: "Not now", Path: back},
 	})}, nil
 }
 

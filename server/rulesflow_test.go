@@ -41,7 +41,7 @@ func TestWhoHasNoSecondFactorHasTheGracePeriodOnce(t *testing.T) {
 		t.Errorf("nobody told them yet, and prompt=none says %q", got)
 	}
 	page := b.Authorize(t, web)
-	says(t, page, http.StatusOK, "Add a second factor", "until 1 March 2026, 13:00 UTC", "Not now", `href="/account/factors/new/"`)
+	says(t, page, http.StatusOK, "Add a second factor", "until 1 March 2026, 13:00 UTC", "Not now", `href="/account/factors/"`)
 	_, rest, _ := strings.Cut(string(page.Body), `href="/oauth/authorize/?`)
 	query, _, _ := strings.Cut(rest, `"`)
 	if !given(t, b.Visit(t, "/oauth/authorize/?"+strings.ReplaceAll(query, "&amp;", "&"))) {

@@ -116,6 +116,7 @@ func (s *Server) providerPage(r *request, q *ssoRequest, status int, p pages.Pro
 		p.Slug = q.place.Slug
 	}
 	if req := s.waiting(r, q.next); req != nil {
+		p.Brand = brandFor(req)
 		p.Application = cmp.Or(req.Application.DisplayName, req.Application.ClientID)
 		a.leadsTo = append(a.leadsTo, req.Target())
 	}

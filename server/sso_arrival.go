@@ -45,7 +45,7 @@ func (s *Server) arrive(r *request, p *model.Provider, b upstream.Backend, a *at
 		return nil, err
 	}
 	came := arrival{
-		Provider: p.UID, Handle: a.Handle, Name: profile.Name, Email: profile.Email,
+		Provider: p.UID, Handle: a.Handle, Name: cmp.Or(profile.Name, profile.Email, profile.Subject), Email: profile.Email,
 		AuthTime: proof.AuthTime, AMR: profile.AMR, At: r.now, Settings: s.settingsOf(p),
 	}
 	if a.Intent == toConnect {
@@ -188,7 +188,7 @@ func (s *Server) noAccount(r *request, p *model.Provider, u store.User, err erro
 	switch {
 	case errors.Is(err, upstream.ErrNotProvisioned):
 		why, what = "nobody has this identity, and the provider makes no accounts", "Nobody here has an account with this identity of "+nameOf(p)+"."
-		do = "If you have an account, sign in another way and connect it on the page Ways in; else ask your administrator."
+		do = "If you have an account, sign in another way and connect it under Sign-in in your account; else ask your administrator."
 	case errors.Is(err, upstream.ErrRefused):
 		return s.refusedElsewhere(r, p, err)
 	case errors.Is(err, upstream.ErrDisabled), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):

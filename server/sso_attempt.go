@@ -162,7 +162,7 @@ type arrival struct {
 	Handle   string           `json:"handle,omitempty"` // of the attempt; empty: nobody here asked for it
 	User     string           `json:"user,omitempty"`   // who signs in
 	Person   *upstream.Person `json:"person,omitempty"` // who is connected
-	Name     string           `json:"name,omitempty"`   // as the provider says
+	Name     string           `json:"name,omitempty"`   // as the provider says, or else what it knows them by
 	Email    string           `json:"email,omitempty"`
 	AuthTime time.Time        `json:"authTime"`
 	AMR      []string         `json:"amr,omitempty"`

@@ -108,7 +108,7 @@ func TestWhoComesUnaskedIsAskedFirst(t *testing.T) {
 		t.Fatalf("posted: %d to %q, signed in as %q", answer.Code, to, w.who(t, b))
 	}
 	page := b.get(to)
-	want(t, "the question", page, http.StatusOK, "Sign in as eve@example.com?")
+	want(t, "the question", page, http.StatusOK, "<strong>Somebody</strong> (eve@example.com)")
 	want(t, "whom it replaces", page, http.StatusOK, "ann@example.com")
 	if w.who(t, b) != ann {
 		t.Fatal("to look at the question signs in")

@@ -40,7 +40,7 @@ the data directory.
 Events of an organization are those of its applications and members; people who sign in do
 so apart from any organization. docs/audit.md lists the actions.`,
 		Example: `  gatehouse audit --user ann@acme.com --since 24h
-  gatehouse audit --organization acme --action 'grant.*' --refused
+  gatehouse audit --organization acme/acme --action 'grant.*' --refused
   gatehouse audit --follow --output json`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -82,7 +82,7 @@ that is a copy, and the keys live in the Secret ` + "`gatehouse-keyring`" + ` of
 	f.StringSliceVar(&o.namespaces, "namespaces", nil, "the only namespaces to follow, as acme,globex, besides the system namespace; default: all (docs/install.md)")
 	f.StringVar(&o.selector, "selector", "", "label selector of the declarations to follow, such as auth.gatehouse.dev/installation=blue; default: all (docs/operations.md)")
 	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, as 10.0.0.0/8,…; default none")
-	f.StringSliceVar(&o.allowUpstream, "allow-upstream-cidr", nil, "networks that are reached where a declaration points to (jwksURI) though they are not public, as 10.96.0.0/12,…; default none")
+	f.StringSliceVar(&o.allowUpstream, "allow-upstream-cidr", nil, "networks that are reached where a declaration points to (a provider, a jwksURI) though they are not public, as 10.96.0.0/12,…; default none")
 	f.Float64Var(&o.rateLimitScale, "rate-limit-scale", 1, "multiplies every rate limit; 0 switches them off, for load tests only")
 	o.smtp.flags(f)
 	o.audit.flags(f)
@@ -259,7 +259,7 @@ func (in *installation) prepare(ctx context.Context) error {
 			return err
 		}
 	} else {
-		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}, adoptions: make(chan map[string]string, 1)}
+		in.source = &files{installation: in, said: map[model.ObjectID][]compile.Finding{}, told: map[model.ObjectID]bool{}, adoptions: make(chan map[string]string, 1)}
 	}
 	if in.adoptions, err = in.readAdoptions(ctx); err != nil {
 		return err

@@ -28,6 +28,7 @@ type files struct {
 	compiler compile.Compiler
 	secrets  *secretFiles
 	said     map[model.ObjectID][]compile.Finding // findings that were logged
+	told     map[model.ObjectID]bool              // providers whose callback was logged
 	// adoptions has the last that were read, until they are used.
 	adoptions chan map[string]string
 	adopted   map[string]string
@@ -158,6 +159,7 @@ func (f *files) compile(set *manifest.Set) compile.Result {
 // report logs the findings that were not logged before, and what is served.
 func (f *files) report(set *manifest.Set, result compile.Result) {
 	for _, r := range result.Reports {
+		f.tellWhere(r)
 		findings := slices.Concat(r.Findings, r.Weak)
 		if sameFindings(f.said[r.Object], findings) {
 			continue
@@ -169,6 +171,23 @@ func (f *files) report(set *manifest.Set, result compile.Result) {
 		}
 	}
 	f.log.Info("serving", "objects", set.Len(), "snapshot", result.Snapshot.Digest)
+}
+
+// tellWhere logs what is to be entered at a provider, once: there is no status to read it in.
+func (f *files) tellWhere(r *compile.Report) {
+	p := r.Provider
+	if p == nil || f.told[r.Object] {
+		return
+	}
+	switch name := r.Object.Namespace + "/" + r.Object.Name; {
+	case p.CallbackURL != "":
+		f.log.Info("enter this at the provider", "provider", name, "callbackURL", p.CallbackURL)
+	case p.SAMLACSURL != "":
+		f.log.Info("enter this at the provider", "provider", name, "samlACSURL", p.SAMLACSURL, "samlMetadataURL", p.SAMLMetadataURL)
+	default:
+		return
+	}
+	f.told[r.Object] = true
 }
 
 func sameFindings(a, b []compile.Finding) bool {

@@ -108,24 +108,24 @@ func userListCommand(dataDir *string) *cobra.Command {
 }
 
 func userDisableCommand(dataDir *string) *cobra.Command {
-	return userStateCommand(dataDir, "disable", true, "Disable a person: ends their sessions and tokens at once", "disabled")
+	return userStateCommand(dataDir, "disable", true, "Disable a person: ends their sessions and tokens at once", "user.disabled")
 }
 
 func userEnableCommand(dataDir *string) *cobra.Command {
-	return userStateCommand(dataDir, "enable", false, "Let a disabled person sign in again; what was ended stays ended", "enabled")
+	return userStateCommand(dataDir, "enable", false, "Let a disabled person sign in again; what was ended stays ended", "user.enabled")
 }
 
-func userStateCommand(dataDir *string, verb string, disabled bool, short, done string) *cobra.Command {
+func userStateCommand(dataDir *string, verb string, disabled bool, short, action string) *cobra.Command {
 	return &cobra.Command{
 		Use:   verb + " EMAIL",
 		Short: short,
 		Args:  oneArgument("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withUser(cmd.Context(), *dataDir, args[0], func(db *store.DB, u store.User) error {
-				if err := db.SetDisabled(cmd.Context(), u.ID, disabled, operatorAct("user."+done, u.ID)); err != nil {
+				if err := db.SetDisabled(cmd.Context(), u.ID, disabled, operatorAct(action, u.ID)); err != nil {
 					return fmt.Errorf("%s %s: %w", verb, u.Email, err)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", done, u.Email)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", strings.TrimPrefix(action, "user."), u.Email)
 				return nil
 			})
 		},
@@ -143,7 +143,7 @@ func findUser(ctx context.Context, db *store.DB, email string) (store.User, erro
 		u, err = db.UserByEmail(ctx, people.Address(email))
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return store.User{}, fmt.Errorf("there is no %s; see `gatehouse user list`", email)
+		return store.User{}, fmt.Errorf("there is no %s; see `gatehouse user list`, and give the ID of who has no password here", email)
 	}
 	if err != nil {
 		return store.User{}, fmt.Errorf("find %s: %w", email, err)

@@ -30,11 +30,14 @@ organization, and those that name them; no command gives others.`,
 		Example: `  gatehouse user invite ann@acme.com --organization acme/acme --issuer https://auth.example.com`,
 		Args:    oneArgument("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := login.CheckIssuer(issuer); err != nil {
-				return usageError("--issuer: %v", err)
-			}
 			if organization == "" {
 				return usageError("--organization: missing; give the Organization as namespace/name")
+			}
+			if issuer == "" {
+				return usageError("--issuer: missing; give the URL that the server has as --issuer, such as https://auth.example.com")
+			}
+			if err := login.CheckIssuer(issuer); err != nil {
+				return usageError("--issuer: %v", err)
 			}
 			return withStore(cmd.Context(), *dataDir, false, func(db *store.DB) error {
 				keys, err := readKeyring(cmd.Context(), *dataDir, db)
@@ -59,14 +62,22 @@ organization, and those that name them; no command gives others.`,
 	return cmd
 }
 
-// organizationID finds an Organization that is or was served, by namespace/name; an ID, or
-// nothing, is taken as it is.
-func organizationID(ctx context.Context, db *store.DB, named string) (string, error) {
-	namespace, name, ok := strings.Cut(named, "/")
-	if !ok {
-		return named, nil
+// organizationID finds an Organization that is or was served, by namespace/name or ID. A name
+// without its namespace is refused: as an ID it would be nobody's, and an invitation to it
+// would be worth nothing. Nothing stays nothing.
+func organizationID(ctx context.Context, db *store.DB, named string) (id string, err error) {
+	if named == "" {
+		return "", nil
 	}
-	id, err := db.ObjectNamed(ctx, "Organization", namespace, name)
+	if namespace, name, ok := strings.Cut(named, "/"); ok {
+		id, err = db.ObjectNamed(ctx, "Organization", namespace, name)
+	} else {
+		var found store.Object
+		if found, err = db.Object(ctx, named); err == nil && found.Kind != "Organization" {
+			err = store.ErrNotFound
+		}
+		id = found.UID
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return "", fmt.Errorf("--organization: no Organization %s was ever served here; write it as namespace/name", named)
 	}

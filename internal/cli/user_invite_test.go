@@ -18,7 +18,7 @@ func TestAnOperatorInvitesListsAndRevokes(t *testing.T) {
 		t.Fatal(err)
 	}
 	org := store.Object{Kind: "Organization", Namespace: "acme", Name: "works", UID: "org_1"}
-	if _, err := db.SyncObjects(t.Context(), []store.Object{org}, storetest.Noon); err != nil {
+	if _, err := db.SyncObjects(t.Context(), []store.Object{org, {Kind: "ApiApplication", Namespace: "acme", Name: "cli", UID: "app_1"}}, storetest.Noon); err != nil {
 		t.Fatal(err)
 	}
 	invite := func(args ...string) (int, string) {
@@ -34,6 +34,8 @@ func TestAnOperatorInvitesListsAndRevokes(t *testing.T) {
 	}
 	for what, args := range map[string][]string{
 		"an organization that never was": {"bob@acme.com", "--organization", "acme/none", "--issuer", "https://id.example"},
+		"a name without its namespace":   {"bob@acme.com", "--organization", "works", "--issuer", "https://id.example"},
+		"the ID of something else":       {"bob@acme.com", "--organization", "app_1", "--issuer", "https://id.example"},
 		"no address":                     {"bob", "--organization", "acme/works", "--issuer", "https://id.example"},
 	} {
 		if code, out := invite(args...); code != exitFindings {
@@ -50,6 +52,11 @@ func TestAnOperatorInvitesListsAndRevokes(t *testing.T) {
 		code, out = gatehouse(t, dir, "user", "invitations", "--organization", "acme/works", "--output", output)
 		if code != exitOK || !strings.Contains(out, "bob@acme.com") || !strings.Contains(out, "acme/works") || strings.Contains(out, link) {
 			t.Errorf("list as %s: %d\n%s", output, code, out)
+		}
+	}
+	for _, args := range [][]string{{"user", "invitations"}, {"audit"}} {
+		if code, out := gatehouse(t, dir, append(args, "--organization", "works")...); code != exitFindings {
+			t.Errorf("%v of a name without its namespace: exit code %d\n%s", args, code, out)
 		}
 	}
 	all, err := db.Invitations(t.Context(), "org_1")

@@ -26,6 +26,9 @@ Using the link signs the person out everywhere and ends what acts for them.`,
 		Args:    oneArgument("EMAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// The link is as good as a password: it must not go where others listen.
+			if issuer == "" {
+				return usageError("--issuer: missing; give the URL that the server has as --issuer, such as https://auth.example.com")
+			}
 			if err := login.CheckIssuer(issuer); err != nil {
 				return usageError("--issuer: %v", err)
 			}

@@ -108,7 +108,7 @@ func upstreamURL(declared v1alpha1.UpstreamURL, field string, dev bool, r *Repor
 	case len(raw) > uriMost:
 		wrong = "is too long; use at most 1024 characters"
 	case u.Scheme != "https" && (!dev || u.Scheme != "http" || !loopback(u.Hostname())):
-		wrong = "must use https"
+		wrong = "must use https; write it like https://id.example.com"
 	default:
 		wrong = checkAuthority(raw, u)
 	}

@@ -167,6 +167,7 @@ func explain(e *field.Error) string {
 	detail := strings.TrimPrefix(e.Detail, e.Field+": ")
 	detail = strings.TrimPrefix(detail, e.Field[strings.LastIndex(e.Field, ".")+1:]+": ")
 	detail = strings.TrimPrefix(detail, e.Field+" in body ")
+	detail = asWritten(detail)
 	if detail == "" {
 		detail = strings.ToLower(e.Type.String())
 	}

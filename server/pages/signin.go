@@ -40,6 +40,7 @@ type Way struct {
 // ProviderPage begins a sign-in at one provider: by a button, or with what it asks for.
 type ProviderPage struct {
 	Way
+	Brand       Brand
 	Application string
 	Connects    bool   // it is to be connected to an account, not signed in with
 	Username    string // as typed before

@@ -17,7 +17,8 @@ const (
 	// ProbeInterval is how often each provider is asked whether it is there: as late is a
 	// key that it withdrew taken away.
 	ProbeInterval = 5 * time.Minute
-	probeAgain    = 10 * time.Second // after the first failure; doubled with each
+	probeAgain    = 10 * time.Second // after the first failure; doubled with each, up to
+	probeAway     = time.Minute
 	probeTime     = 20 * time.Second // of one
 	mostProbes    = 32               // at the same time
 	messageMost   = 512
@@ -98,16 +99,26 @@ func (b *Backends) probeAll(ctx context.Context, e *entry) {
 		if !errors.Is(err, outbound.ErrBusy) { // which says something of us
 			b.saw(e, err)
 		}
-		pause := every
 		if failed++; err == nil {
 			failed = 0
-		} else if failed < 10 {
-			pause = min(every, probeAgain<<(failed-1))
 		}
-		if !e.rests(ctx, jittered(pause)) {
+		if !e.rests(ctx, jittered(pauseAfter(failed, every))) {
 			return
 		}
 	}
+}
+
+// pauseAfter is how long a provider is left alone that failed so often in a row. One that is
+// back is seen within a minute, however long it was away: until then its status says of a
+// provider that people sign in by that it cannot be reached.
+func pauseAfter(failed int, every time.Duration) time.Duration {
+	switch {
+	case failed == 0:
+		return every
+	case failed < 4:
+		return min(every, probeAgain<<(failed-1))
+	}
+	return min(every, probeAway)
 }
 
 func (b *Backends) probe(ctx context.Context, p Prober) (err error) {

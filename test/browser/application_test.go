@@ -86,7 +86,7 @@ func (in *installation) redeem(t *testing.T, clientID, code string) (tokens map[
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(clientID, webSecret)
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := in.client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,16 +36,21 @@ func (in *installation) publish(t *testing.T) {
 	if in.local != nil {
 		providers = append(providers, in.local)
 	}
-	if in.elsewhere != nil {
-		providers = append(providers, in.elsewhere)
-	}
+	providers = append(providers, in.elsewhere...)
 	acme := in.organization("acme", "Acme Rockets", providers)
+	if in.acme != nil {
+		in.acme(acme)
+	}
+	groups := map[model.Group][]model.Holding{}
+	for _, g := range in.engineers {
+		groups[g] = role
+	}
 	acme.External.ClientIDs = []string{chartsID}
 	tools := in.organization("tools", "Tool Makers", providers)
 	applications, objects := in.applications(all)
 	objects = append(objects, model.ObjectID{Kind: "Organization", UID: acme.ID}, model.ObjectID{Kind: "Organization", UID: tools.ID})
 	snapshot := model.NewSnapshot("one", []*model.Organization{
-		acme.WithMembers(applications[:len(applications)-1], map[string][]model.Holding{annEmail: role}),
+		acme.WithMembers(applications[:len(applications)-1], map[string][]model.Holding{annEmail: role}).WithGroups(groups, nil),
 		tools.WithMembers(applications[len(applications)-1:], map[string][]model.Holding{annEmail: role}),
 	}, providers, objects)
 	if err := in.srv.Publish(t.Context(), snapshot); err != nil {

@@ -2,12 +2,15 @@ package browser
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,9 +38,17 @@ type installation struct {
 	store *store.DB
 	keys  *keyring.Keyring
 	local *model.Provider
-	// elsewhere is a provider that is not kept here; nil: there is none.
-	elsewhere *model.Provider
-	srv       *server.Server
+	// elsewhere are the providers that are not kept here.
+	elsewhere []*model.Provider
+	// engineers are the groups of providers whose people may do what Ann may in Acme Rockets.
+	engineers []model.Group
+	// acme changes what is declared of Acme Rockets; nil: nothing.
+	acme   func(*model.Organization)
+	srv    *server.Server
+	client *http.Client // that reaches it wherever it is called
+
+	mu     sync.Mutex
+	posted [][]string // names of the cookies that came with each answer of a provider by post
 }
 
 func install(t *testing.T) *installation {
@@ -47,15 +58,18 @@ func install(t *testing.T) *installation {
 
 // installWith is install with another configuration.
 func installWith(t *testing.T, change func(*server.Config)) *installation {
-	return installOn(t, "127.0.0.1", change)
+	return installOn(t, site{"http", "127.0.0.1"}, change)
 }
 
 // installAs calls it by this name: keys are made for names.
 func installAs(t *testing.T, host string) *installation {
-	return installOn(t, host, func(*server.Config) {})
+	return installOn(t, site{"http", host}, func(*server.Config) {})
 }
 
-func installOn(t *testing.T, host string, change func(*server.Config)) *installation {
+// site is what it is called, but for the port.
+type site struct{ scheme, host string }
+
+func installOn(t *testing.T, at site, change func(*server.Config)) *installation {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gatehouse.db")
 	db, err := store.OpenSQLite(t.Context(), path)
@@ -78,12 +92,13 @@ func installOn(t *testing.T, host string, change func(*server.Config)) *installa
 	in := &installation{store: db, keys: keys, app: serveApplication(t)}
 	in.local = &model.Provider{UID: "local", Type: "Local", Name: "local", DisplayName: "Example Works", Local: &model.LocalPolicy{MinLength: 12}}
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		in.note(r)
 		in.srv.Handler().ServeHTTP(w, r)
 		for _, c := range (&http.Response{Header: w.Header()}).Cookies() {
 			leaks.Remember(c.Value)
 		}
 	}))
-	in.url = fmt.Sprintf("http://%s:%d", host, front.Listener.Addr().(*net.TCPAddr).Port)
+	in.url = fmt.Sprintf("%s://%s:%d", at.scheme, at.host, front.Listener.Addr().(*net.TCPAddr).Port)
 	config := server.Config{
 		Issuer: in.url, Store: db, Keyring: keys,
 		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -99,9 +114,40 @@ func installOn(t *testing.T, host string, change func(*server.Config)) *installa
 		}
 	}
 	in.publish(t)
-	front.Start()
+	if at.scheme == "https" {
+		front.StartTLS()
+	} else {
+		front.Start()
+	}
 	t.Cleanup(front.Close)
+	in.client = front.Client()
+	in.client.Transport = reaches(in.client.Transport.(*http.Transport).Clone(), front.Listener.Addr().String())
 	return in
+}
+
+// reaches is a transport that knows one server alone, by any name.
+func reaches(all *http.Transport, address string) *http.Transport {
+	if all.TLSClientConfig != nil {
+		all.TLSClientConfig.ServerName = "example.com" // that of the certificates of httptest
+	}
+	all.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	}
+	return all
+}
+
+// note notes what a browser sends along with what another site has it post.
+func (in *installation) note(r *http.Request) {
+	if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/login/callback/") {
+		return
+	}
+	names := []string{}
+	for _, c := range r.Cookies() {
+		names = append(names, c.Name)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.posted = append(in.posted, names)
 }
 
 // ask is a device that asks for access; it shows the code.

@@ -229,6 +229,21 @@ func TestEveryValueReachesWhatIsDeployed(t *testing.T) {
 	})
 }
 
+// Nobody thinks of quotes around a zero, and without them it is a number, and false.
+func TestEventsAreKeptForEverByAZero(t *testing.T) {
+	each(t, func(t *testing.T, h helm) {
+		for _, set := range []string{"--set", "--set-string"} {
+			out, err := h.template(t, "--set", "issuer="+issuer, set, "audit.retention=0")
+			if err != nil || !strings.Contains(out, "--audit-retention=0\n") {
+				t.Errorf("%s audit.retention=0: %v", set, err)
+			}
+		}
+		if _, err := h.template(t, "--set", "issuer="+issuer+",audit.retention=24"); err == nil {
+			t.Error("a number without its unit is taken")
+		}
+	})
+}
+
 func TestTheReleaseNamesAllObjects(t *testing.T) {
 	each(t, func(t *testing.T, h helm) {
 		out, err := h.run(t, "", "template", "sso", path, "--kube-version", kubeVersion, "--set", "issuer="+issuer+",crds.install=false,ingress.enabled=true")

@@ -13,25 +13,26 @@ import (
 	"github.com/gatehouse-dev/gatehouse/internal/model"
 	"github.com/gatehouse-dev/gatehouse/server/upstream"
 	"github.com/gatehouse-dev/gatehouse/server/upstream/upstreamtest"
+	"github.com/gatehouse-dev/gatehouse/test/upstream/slapd"
 )
 
 func TestSlapdIsABackend(t *testing.T) {
 	upstreamtest.Run(t, func(t *testing.T) *upstreamtest.World {
-		s := newSlapd(t, ldapEntries)
+		s := slapd.Start(t, slapd.Entries)
 		return &upstreamtest.World{
-			Provider: &model.Provider{UID: "directory", Type: "LDAP", LDAP: s.settings()}, Env: upstreamtest.Env(upstreamtest.Loopback),
-			Right:   upstream.Attempt{Username: "ann", Password: annsPassword},
-			Secrets: func() []string { return []string{annsPassword, servicePassword} },
+			Provider: &model.Provider{UID: "directory", Type: "LDAP", LDAP: s.Settings()}, Env: upstreamtest.Env(upstreamtest.Loopback),
+			Right:   upstream.Attempt{Username: "ann", Password: slapd.AnnsPassword},
+			Secrets: func() []string { return []string{slapd.AnnsPassword, slapd.ServicePassword} },
 		}
 	})
 }
 
 // By LDAPS and by StartTLS, and by a DN without a service account.
 func TestSomebodySignsInAtSlapd(t *testing.T) {
-	s := newSlapd(t, ldapEntries)
-	start := s.settings()
-	start.URL, start.StartTLS = "ldap://"+s.plain, true
-	template := s.settings()
+	s := slapd.Start(t, slapd.Entries)
+	start := s.Settings()
+	start.URL, start.StartTLS = "ldap://"+s.Plain, true
+	template := s.Settings()
 	template.BindDN, template.BindPassword = "", model.Sensitive{}
 	template.UserSearch.BaseDN = "uid={username},ou=people,dc=acme,dc=com"
 	template.GroupSearch = nil // people see no groups here
@@ -39,7 +40,7 @@ func TestSomebodySignsInAtSlapd(t *testing.T) {
 		settings *model.LDAPSettings
 		groups   []any
 	}{
-		"LDAPS":    {s.settings(), []any{"admins", "developers"}},
+		"LDAPS":    {s.Settings(), []any{"admins", "developers"}},
 		"StartTLS": {start, []any{"admins", "developers"}},
 		"template": {template, []any{}},
 	} {
@@ -47,7 +48,7 @@ func TestSomebodySignsInAtSlapd(t *testing.T) {
 		if err := b.(upstream.Prober).Probe(t.Context(), upstreamtest.Now); err != nil || b.Describe().Until.IsZero() {
 			t.Errorf("%s: probe: %v, until %v", name, err, b.Describe().Until)
 		}
-		p, err := ldapSignIn(t, b, "ann", annsPassword)
+		p, err := ldapSignIn(t, b, "ann", slapd.AnnsPassword)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -66,7 +67,7 @@ func TestSomebodySignsInAtSlapd(t *testing.T) {
 		if diff := cmp.Diff([]any{"ann@acme.com"}, attributes["mail"]); diff != "" || attributes["userpassword"] != nil {
 			t.Errorf("%s: mail %s, password %v", name, diff, attributes["userpassword"])
 		}
-		other, err := ldapSignIn(t, b, "bob", bobsPassword)
+		other, err := ldapSignIn(t, b, "bob", slapd.BobsPassword)
 		if err != nil || other.Claims["subject"] == subject {
 			t.Errorf("%s: bob is %v, %v", name, other.Claims["subject"], err)
 		}
@@ -75,13 +76,13 @@ func TestSomebodySignsInAtSlapd(t *testing.T) {
 
 // Whatever is typed as a name is a value, and never a part of what is asked.
 func TestNothingThatIsTypedIsAFilterOrADN(t *testing.T) {
-	s := newSlapd(t, ldapEntries)
-	template := s.settings()
+	s := slapd.Start(t, slapd.Entries)
+	template := s.Settings()
 	template.BindDN, template.BindPassword, template.GroupSearch = "", model.Sensitive{}, nil
 	template.UserSearch.BaseDN = "uid={username},ou=people,dc=acme,dc=com"
 	short := *template // a name with more than a value in it would lead to people
 	short.UserSearch.BaseDN, short.UserSearch.Filter = "uid={username},dc=acme,dc=com", ""
-	for kind, settings := range map[string]*model.LDAPSettings{"search": s.settings(), "template": template, "short template": &short} {
+	for kind, settings := range map[string]*model.LDAPSettings{"search": s.Settings(), "template": template, "short template": &short} {
 		b := ldapBackend(t, settings)
 		var all errgroup.Group
 		all.SetLimit(20)
@@ -90,7 +91,7 @@ func TestNothingThatIsTypedIsAFilterOrADN(t *testing.T) {
 			"ann,ou=people", "ann,ou=people,dc=acme,dc=com", "ann+cn=Ann Example", "uid=ann", "ann\nuid=ann", "ann,", "#616e6e", "{dn}", "{username}", " ann", "ann ", "",
 			"\uff41\uff4e\uff4e", "a\u200bnn", "\u0430nn", "ann\u00ad", "a\u0301nn", "\u202eann", "\xff\xfe", "ann\u00a0", strings.Repeat("a", 300), "(uid=ann)", "!(uid=x)", "&", "|",
 		} {
-			for _, password := range []string{annsPassword, bobsPassword} {
+			for _, password := range []string{slapd.AnnsPassword, slapd.BobsPassword} {
 				all.Go(func() error {
 					if p, err := ldapSignIn(t, b, name, password); !errors.Is(err, upstream.ErrRefused) || p.Claims != nil {
 						t.Errorf("%s: %q signs in as %v: %v", kind, name, p.Claims["dn"], err)
@@ -104,7 +105,7 @@ func TestNothingThatIsTypedIsAFilterOrADN(t *testing.T) {
 			continue
 		}
 		// A name that has all of these signs in it is somebody's.
-		odd, err := ldapSignIn(t, b, `o,dd (name)\`, bobsPassword)
+		odd, err := ldapSignIn(t, b, `o,dd (name)\`, slapd.BobsPassword)
 		if err != nil || odd.Claims["username"] != `o,dd (name)\` {
 			t.Errorf("%s: %v, %v", kind, odd.Claims, err)
 		} else if kind == "search" && !cmp.Equal(odd.Claims["groups"], []any{"admins"}) {
@@ -116,13 +117,13 @@ func TestNothingThatIsTypedIsAFilterOrADN(t *testing.T) {
 // The server says yes to a name without a password, which is nobody's proof (RFC 4513
 // section 5.1.2); here it is known to do so.
 func TestABindWithoutAPasswordProvesNothing(t *testing.T) {
-	s := newSlapd(t, ldapEntries)
-	conn := s.connected()
+	s := slapd.Start(t, slapd.Entries)
+	conn := s.Connected()
 	if err := conn.UnauthenticatedBind("uid=ann,ou=people,dc=acme,dc=com"); err != nil {
 		t.Fatalf("the server is stricter than this test needs: %v", err)
 	}
-	b := ldapBackend(t, s.settings())
-	for _, password := range []string{"", "\x00", "\x00" + annsPassword, annsPassword + "\x00", " ", annsPassword + " ", strings.Repeat("x", 2000)} {
+	b := ldapBackend(t, s.Settings())
+	for _, password := range []string{"", "\x00", "\x00" + slapd.AnnsPassword, slapd.AnnsPassword + "\x00", " ", slapd.AnnsPassword + " ", strings.Repeat("x", 2000)} {
 		if p, err := ldapSignIn(t, b, "ann", password); !errors.Is(err, upstream.ErrRefused) || p.Claims != nil {
 			t.Errorf("with %q: %v", password, err)
 		}
@@ -131,7 +132,7 @@ func TestABindWithoutAPasswordProvesNothing(t *testing.T) {
 		"a service account without a password": func(l *model.LDAPSettings) { l.BindPassword = model.Sensitive{} },
 		"nobody who searches":                  func(l *model.LDAPSettings) { l.BindDN = "" },
 	} {
-		l := s.settings()
+		l := s.Settings()
 		change(l)
 		if _, err := upstream.New(&model.Provider{UID: "x", LDAP: l}, upstreamtest.Env(upstreamtest.Loopback)); err == nil {
 			t.Errorf("%s is served", name)
@@ -141,9 +142,9 @@ func TestABindWithoutAPasswordProvesNothing(t *testing.T) {
 
 // The same words whether the name is nobody's or the password is wrong, or two are meant.
 func TestWhoIsRefusedLearnsNotWhy(t *testing.T) {
-	s := newSlapd(t, ldapEntries)
-	b := ldapBackend(t, s.settings())
-	for name, password := range map[string]string{"ann": bobsPassword, "nobody": annsPassword, "twin": bobsPassword, "closed": bobsPassword, "gatehouse": servicePassword} {
+	s := slapd.Start(t, slapd.Entries)
+	b := ldapBackend(t, s.Settings())
+	for name, password := range map[string]string{"ann": slapd.BobsPassword, "nobody": slapd.AnnsPassword, "twin": slapd.BobsPassword, "closed": slapd.BobsPassword, "gatehouse": slapd.ServicePassword} {
 		if p, err := ldapSignIn(t, b, name, password); !errors.Is(err, upstream.ErrRefused) || errors.Is(err, upstream.ErrUnavailable) || p.Claims != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -151,35 +152,35 @@ func TestWhoIsRefusedLearnsNotWhy(t *testing.T) {
 }
 
 func TestADirectoryThatCannotBeTrustedOrReachedIsUnavailable(t *testing.T) {
-	s := newSlapd(t, ldapEntries)
-	_, port, _ := strings.Cut(s.encrypted, ":")
+	s := slapd.Start(t, slapd.Entries)
+	_, port, _ := strings.Cut(s.Encrypted, ":")
 	for name, change := range map[string]func(*model.LDAPSettings){
 		"another authority": func(l *model.LDAPSettings) { l.CABundle = upstreamtest.NewAuthority(t).Bundle },
 		"another authority and StartTLS": func(l *model.LDAPSettings) {
-			l.URL, l.StartTLS, l.CABundle = "ldap://"+s.plain, true, upstreamtest.NewAuthority(t).Bundle
+			l.URL, l.StartTLS, l.CABundle = "ldap://"+s.Plain, true, upstreamtest.NewAuthority(t).Bundle
 		},
 		"the system's authorities":    func(l *model.LDAPSettings) { l.CABundle = "" },
 		"another name":                func(l *model.LDAPSettings) { l.URL = "ldaps://localhost:" + port },
-		"no TLS where it is expected": func(l *model.LDAPSettings) { l.URL = "ldaps://" + s.plain },
+		"no TLS where it is expected": func(l *model.LDAPSettings) { l.URL = "ldaps://" + s.Plain },
 		"a wrong service password":    func(l *model.LDAPSettings) { l.BindPassword = model.NewSensitive("not this one") },
 		"a service account of nobody": func(l *model.LDAPSettings) { l.BindDN = "cn=nobody,dc=acme,dc=com" },
 		"a base that is elsewhere":    func(l *model.LDAPSettings) { l.UserSearch.BaseDN = "ou=away,dc=acme,dc=com" },
 		"a base that is of others":    func(l *model.LDAPSettings) { l.UserSearch.BaseDN = "dc=globex,dc=com" },
 	} {
-		l := s.settings()
+		l := s.Settings()
 		change(l)
 		b := ldapBackend(t, l)
-		if p, err := ldapSignIn(t, b, "ann", annsPassword); !errors.Is(err, upstream.ErrUnavailable) || p.Claims != nil {
+		if p, err := ldapSignIn(t, b, "ann", slapd.AnnsPassword); !errors.Is(err, upstream.ErrUnavailable) || p.Claims != nil {
 			t.Errorf("%s: %v, %v", name, p.Claims, err)
 		}
 		if err := b.(upstream.Prober).Probe(t.Context(), upstreamtest.Now); err == nil {
 			t.Errorf("%s: the probe finds nothing wrong", name)
 		}
 	}
-	b := ldapBackend(t, s.settings())
-	s.stop()
+	b := ldapBackend(t, s.Settings())
+	s.Stop()
 	for range 2 {
-		if _, err := ldapSignIn(t, b, "ann", annsPassword); !errors.Is(err, upstream.ErrUnavailable) {
+		if _, err := ldapSignIn(t, b, "ann", slapd.AnnsPassword); !errors.Is(err, upstream.ErrUnavailable) {
 			t.Errorf("stopped: %v", err)
 		}
 	}
@@ -190,9 +191,9 @@ func TestADirectoryThatCannotBeTrustedOrReachedIsUnavailable(t *testing.T) {
 
 // Who is gone is told from a directory that is.
 func TestADirectoryIsAskedAgain(t *testing.T) {
-	s := newSlapd(t, ldapEntries)
-	b := ldapBackend(t, s.settings())
-	p, err := ldapSignIn(t, b, "ann", annsPassword)
+	s := slapd.Start(t, slapd.Entries)
+	b := ldapBackend(t, s.Settings())
+	p, err := ldapSignIn(t, b, "ann", slapd.AnnsPassword)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,18 +211,18 @@ func TestADirectoryIsAskedAgain(t *testing.T) {
 	if !now.AuthTime.IsZero() || now.AMR != nil {
 		t.Errorf("nobody proved anything: at %v by %v", now.AuthTime, now.AMR)
 	}
-	s.change("uid=ann,ou=people,dc=acme,dc=com", "pwdAccountLockedTime", "20261121120000Z")
+	s.Change("uid=ann,ou=people,dc=acme,dc=com", "pwdAccountLockedTime", "20261121120000Z")
 	if _, err := again(); err != nil {
 		t.Errorf("somebody guessed wrong too often: %v", err)
 	}
-	s.change("uid=ann,ou=people,dc=acme,dc=com", "pwdAccountLockedTime", "000001010000Z")
+	s.Change("uid=ann,ou=people,dc=acme,dc=com", "pwdAccountLockedTime", "000001010000Z")
 	if _, err := again(); !errors.Is(err, upstream.ErrGone) {
 		t.Errorf("locked: %v", err)
 	}
 	if _, err := b.(upstream.Rechecker).Recheck(t.Context(), upstreamtest.Now, "*", p.Renewal); !errors.Is(err, upstream.ErrGone) {
 		t.Errorf("a pattern is somebody: %v", err)
 	}
-	if err := s.administrator().Del(ldap.NewDelRequest("uid=ann,ou=people,dc=acme,dc=com", nil)); err != nil {
+	if err := s.Administrator().Del(ldap.NewDelRequest("uid=ann,ou=people,dc=acme,dc=com", nil)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := again(); !errors.Is(err, upstream.ErrGone) {
@@ -232,44 +233,32 @@ func TestADirectoryIsAskedAgain(t *testing.T) {
 // More groups than one page has are all told; more than anybody reads are none.
 func TestGroupsHaveABound(t *testing.T) {
 	for n, want := range map[int]bool{300: true, 501: false} {
-		entries := ldapEntries
+		entries := slapd.Entries
 		for i := range n - 2 {
 			entries += fmt.Sprintf("\ndn: cn=g%d,ou=groups,dc=acme,dc=com\nobjectClass: groupOfNames\ncn: g%d\nmember: uid=ann,ou=people,dc=acme,dc=com\n", i, i)
 		}
-		s := newSlapd(t, entries)
-		p, err := ldapSignIn(t, ldapBackend(t, s.settings()), "ann", annsPassword)
+		s := slapd.Start(t, entries)
+		p, err := ldapSignIn(t, ldapBackend(t, s.Settings()), "ann", slapd.AnnsPassword)
 		if groups, _ := p.Claims["groups"].([]any); want && (err != nil || len(groups) != n) || !want && !errors.Is(err, upstream.ErrRefused) {
 			t.Errorf("%d groups: %d told, %v", n, len(groups), err)
 		}
 	}
 }
 
-// connected is a connection of somebody else's.
-func (s *slapd) connected() *ldap.Conn {
-	s.t.Helper()
-	conn, err := ldap.DialURL("ldap://" + s.plain)
+func ldapBackend(t *testing.T, s *model.LDAPSettings) upstream.Backend {
+	t.Helper()
+	b, err := upstream.New(&model.Provider{UID: "directory", Type: "LDAP", LDAP: s}, upstreamtest.Env(upstreamtest.Loopback))
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s.t.Cleanup(func() { _ = conn.Close() })
-	return conn
+	return b
 }
 
-// administrator may do everything.
-func (s *slapd) administrator() *ldap.Conn {
-	s.t.Helper()
-	conn := s.connected()
-	if err := conn.Bind("cn=root,dc=acme,dc=com", rootPassword); err != nil {
-		s.t.Fatal(err)
+func ldapSignIn(t *testing.T, b upstream.Backend, name, password string) (upstream.Proof, error) {
+	t.Helper()
+	step, err := b.Authenticate(t.Context(), upstream.Attempt{Now: upstreamtest.Now, Username: name, Password: password})
+	if err != nil {
+		return upstream.Proof{}, err
 	}
-	return conn
-}
-
-func (s *slapd) change(dn, attribute, value string) {
-	s.t.Helper()
-	r := ldap.NewModifyRequest(dn, nil)
-	r.Replace(attribute, []string{value})
-	if err := s.administrator().Modify(r); err != nil {
-		s.t.Fatal(err)
-	}
+	return *step.Proof, nil
 }

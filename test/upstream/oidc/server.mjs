@@ -15,6 +15,9 @@ const client = (client_id, id_token_signed_response_alg, more) => ({
   response_types: ['code'], token_endpoint_auth_method: 'client_secret_basic', id_token_signed_response_alg, require_auth_time: true, ...more,
 })
 
+// Everybody is of the staff, unless it is said here.
+const groups = { ann: ['engineers', 'staff'], stranger: [] }
+
 // An account is there until somebody says otherwise at /gone.
 const gone = new Set()
 
@@ -29,10 +32,10 @@ const provider = new Provider(issuer, {
   // Made by the test: some versions of Node stop for good where they export keys that they have made.
   jwks: JSON.parse(process.env.KEYS),
   cookies: { keys: [randomBytes(32).toString('base64url')] },
-  claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'], auth_time: null, amr: null },
+  claims: { openid: ['sub'], profile: ['name', 'groups'], email: ['email', 'email_verified'], auth_time: null, amr: null },
   findAccount: (_ctx, sub) => gone.has(sub) ? undefined : {
     accountId: sub,
-    claims: () => ({ sub, name: 'Ann', email: 'ann@acme.example', email_verified: true }),
+    claims: () => ({ sub, name: 'Ann', email: 'ann@acme.example', email_verified: true, groups: groups[sub] ?? ['staff'] }),
   },
   pkce: { required: () => true },
   rotateRefreshToken: () => true,
