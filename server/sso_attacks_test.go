@@ -322,3 +322,16 @@ func TestWhatWasAwayOpensNoAccountAndInvitesNobody(t *testing.T) {
 	want(t, "the account, after its provider was away", b.get(sessionsPath), http.StatusForbidden, "Sign in another way")
 	want(t, "the invitation, after its organization was away", b.get(link), http.StatusNotFound, "no longer good")
 }
+
+// A provider's clock, or its word, makes no sign-in of the future, which would be fresh for as
+// long as it likes.
+func TestASignInElsewhereIsNeverOfTheFuture(t *testing.T) {
+	w := newSSOTown(t)
+	w.works.says["code"] = upstream.Proof{Claims: map[string]any{"sub": "4711"}, AuthTime: w.Now().Add(365 * 24 * time.Hour)}
+	b := w.open()
+	wantTo(t, "the sign-in", b.by(t, "works", "code", ""), "/")
+	all, err := w.Store.SessionsOf(t.Context(), w.who(t, b))
+	if err != nil || len(all) != 1 || !all[0].AuthTime.Equal(w.Now()) {
+		t.Errorf("%+v, %v, want a sign-in of now", all, err)
+	}
+}
