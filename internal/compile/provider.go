@@ -35,7 +35,7 @@ type providerDraft struct {
 	named    *Finding // nil: it has its name and UID for itself
 }
 
-func newProviderDraft(o *v1alpha1.AuthProvider, dev bool) *providerDraft {
+func newProviderDraft(o *v1alpha1.AuthProvider) *providerDraft {
 	r := newReport(kindProvider, o)
 	r.Suspended = o.Spec.Suspend
 	d := &providerDraft{object: o, report: r}
@@ -48,7 +48,7 @@ func newProviderDraft(o *v1alpha1.AuthProvider, dev bool) *providerDraft {
 		return d
 	}
 	settingsOfItsType(o, r)
-	d.readSettings(dev)
+	d.readSettings()
 	if o.Spec.Type == v1alpha1.ProviderLocal {
 		onlyOfItsInstallation(o, r)
 		return d
@@ -85,20 +85,20 @@ func settingsOfItsType(o *v1alpha1.AuthProvider, r *Report) {
 	}
 }
 
-func (d *providerDraft) readSettings(dev bool) {
+func (d *providerDraft) readSettings() {
 	s, r := d.object.Spec, d.report
 	switch {
 	case s.Type == v1alpha1.ProviderLocal:
 		d.settings.Local = localPolicy(s.Local, r)
 	case s.Type == v1alpha1.ProviderOIDC && s.OIDC != nil:
-		d.settings.OIDC, d.issuer = oidcSettings(s.OIDC, dev, r), string(s.OIDC.Issuer)
+		d.settings.OIDC, d.issuer = oidcSettings(s.OIDC, r), string(s.OIDC.Issuer)
 	case s.Type == v1alpha1.ProviderOAuth2 && s.OAuth2 != nil:
-		d.settings.OAuth2 = oauth2Settings(s.OAuth2, dev, r)
+		d.settings.OAuth2 = oauth2Settings(s.OAuth2, r)
 	case s.Type == v1alpha1.ProviderGitHub && s.GitHub != nil:
-		d.settings.GitHub = githubSettings(s.GitHub, dev, r)
+		d.settings.GitHub = githubSettings(s.GitHub, r)
 		d.issuer = d.settings.GitHub.BaseURL
 	case s.Type == v1alpha1.ProviderSAML && s.SAML != nil:
-		d.settings.SAML, d.issuer = samlSettings(s.SAML, dev, r)
+		d.settings.SAML, d.issuer = samlSettings(s.SAML, r)
 	case s.Type == v1alpha1.ProviderLDAP && s.LDAP != nil:
 		d.settings.LDAP = ldapSettings(s.LDAP, r)
 	}
@@ -160,7 +160,7 @@ func (c *Compiler) draftProviders(objects []*v1alpha1.AuthProvider) []*providerD
 		names.enter(o, r)
 		d := c.drafted[o]
 		if d == nil {
-			d = newProviderDraft(o, c.dev)
+			d = newProviderDraft(o)
 		}
 		if named := standing(r); !sameFinding(named, d.named) { // an older one of its name has come or gone
 			copied := *d

@@ -30,10 +30,10 @@ const publicGitHub = "https://github.com"
 // githubLogin is the name of an organization of GitHub.
 var githubLogin = regexp.MustCompile(`^[A-Za-z0-9]([-_A-Za-z0-9]*[A-Za-z0-9])?$`)
 
-func oidcSettings(o *v1alpha1.OIDCProvider, dev bool, r *Report) *model.OIDCSettings {
+func oidcSettings(o *v1alpha1.OIDCProvider, r *Report) *model.OIDCSettings {
 	const field = "spec.oidc."
 	s := &model.OIDCSettings{
-		Issuer: upstreamURL(o.Issuer, field+"issuer", dev, r), ClientID: upstreamClientID(o.ClientID, field+"clientID", r),
+		Issuer: upstreamURL(o.Issuer, field+"issuer", r), ClientID: upstreamClientID(o.ClientID, field+"clientID", r),
 		Scopes: upstreamScopes(o.Scopes, field+"scopes", r), PKCE: o.PKCE == nil || *o.PKCE, Prompt: o.Prompt,
 		CABundle: caBundle(o.CABundle, field+"caBundle", r),
 	}
@@ -55,11 +55,11 @@ func oidcSettings(o *v1alpha1.OIDCProvider, dev bool, r *Report) *model.OIDCSett
 	return s
 }
 
-func oauth2Settings(o *v1alpha1.OAuth2Provider, dev bool, r *Report) *model.OAuth2Settings {
+func oauth2Settings(o *v1alpha1.OAuth2Provider, r *Report) *model.OAuth2Settings {
 	const field = "spec.oauth2."
 	s := &model.OAuth2Settings{
-		AuthorizationURL: upstreamURL(o.AuthorizationURL, field+"authorizationURL", dev, r), TokenURL: upstreamURL(o.TokenURL, field+"tokenURL", dev, r),
-		UserInfoURL: upstreamURL(o.UserInfoURL, field+"userInfoURL", dev, r), ClientID: upstreamClientID(o.ClientID, field+"clientID", r),
+		AuthorizationURL: upstreamURL(o.AuthorizationURL, field+"authorizationURL", r), TokenURL: upstreamURL(o.TokenURL, field+"tokenURL", r),
+		UserInfoURL: upstreamURL(o.UserInfoURL, field+"userInfoURL", r), ClientID: upstreamClientID(o.ClientID, field+"clientID", r),
 		Scopes: upstreamScopes(o.Scopes, field+"scopes", r), PKCE: o.PKCE == nil || *o.PKCE, CABundle: caBundle(o.CABundle, field+"caBundle", r),
 	}
 	weakensPKCE(s.PKCE, field, r)
@@ -74,11 +74,11 @@ func weakensPKCE(pkce bool, field string, r *Report) {
 	}
 }
 
-func githubSettings(o *v1alpha1.GitHubProvider, dev bool, r *Report) *model.GitHubSettings {
+func githubSettings(o *v1alpha1.GitHubProvider, r *Report) *model.GitHubSettings {
 	const field = "spec.github."
 	s := &model.GitHubSettings{BaseURL: publicGitHub, ClientID: upstreamClientID(o.ClientID, field+"clientID", r), CABundle: caBundle(o.CABundle, field+"caBundle", r)}
 	if o.BaseURL != "" {
-		s.BaseURL = strings.TrimSuffix(upstreamURL(o.BaseURL, field+"baseURL", dev, r), "/")
+		s.BaseURL = strings.TrimSuffix(upstreamURL(o.BaseURL, field+"baseURL", r), "/")
 		if u, wrong := readURI(s.BaseURL); wrong == "" && (u.Path != "" || strings.Contains(s.BaseURL, "?")) {
 			r.refuse(v1alpha1.ReasonInvalidSpec, field+"baseURL", "%s has a path or a query; write the address of the server alone, as in https://github.example.com", quote(o.BaseURL))
 		}
@@ -100,18 +100,9 @@ func githubSettings(o *v1alpha1.GitHubProvider, dev bool, r *Report) *model.GitH
 
 // upstreamURL admits what is asked over TLS alone: whoever changes an answer on its way says
 // who everybody is. Which addresses it may lead to is seen where it is fetched.
-func upstreamURL(declared v1alpha1.UpstreamURL, field string, dev bool, r *Report) string {
+func upstreamURL(declared v1alpha1.UpstreamURL, field string, r *Report) string {
 	raw := string(declared)
-	u, wrong := readURI(raw)
-	switch {
-	case wrong != "":
-	case len(raw) > uriMost:
-		wrong = "is too long; use at most 1024 characters"
-	case u.Scheme != "https" && (!dev || u.Scheme != "http" || !loopback(u.Hostname())):
-		wrong = "must use https; write it like https://id.example.com"
-	default:
-		wrong = checkAuthority(raw, u)
-	}
+	wrong := notFetched(raw)
 	switch {
 	case wrong == "":
 	case strings.Contains(raw, "@"): // what stands before it may be a password

@@ -27,7 +27,7 @@ const (
 const samlMetadata = "urn:oasis:names:tc:SAML:2.0:metadata"
 
 // samlSettings also returns the entity ID of the provider, where its metadata is declared.
-func samlSettings(o *v1alpha1.SAMLProvider, dev bool, r *Report) (s *model.SAMLSettings, issuer string) {
+func samlSettings(o *v1alpha1.SAMLProvider, r *Report) (s *model.SAMLSettings, issuer string) {
 	const field = "spec.saml."
 	s = &model.SAMLSettings{
 		Metadata: o.Metadata, EntityID: o.EntityID, NameIDFormat: o.NameIDFormat, AllowIdPInitiated: o.AllowIdPInitiated,
@@ -39,7 +39,7 @@ func samlSettings(o *v1alpha1.SAMLProvider, dev bool, r *Report) (s *model.SAMLS
 	case o.MetadataURL != "" && o.Metadata != "":
 		r.refuse(v1alpha1.ReasonInvalidSpec, "spec.saml", "has both metadata and metadataURL; remove one of them")
 	case o.MetadataURL != "":
-		s.MetadataURL = upstreamURL(o.MetadataURL, field+"metadataURL", dev, r)
+		s.MetadataURL = upstreamURL(o.MetadataURL, field+"metadataURL", r)
 	default:
 		var wrong string
 		if issuer, wrong = readMetadata(o.Metadata); wrong != "" {
