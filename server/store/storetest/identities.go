@@ -145,6 +145,10 @@ func unlinkedIdentityEndsWhatItOpened(t *testing.T, db *store.DB) {
 	Granted(t, db, u, kept)
 	Granted(t, db, u, ended)
 	code := Coded(t, db, foreign)
+	device, approval := Pending(), ApprovalOf(u)
+	approval.ProviderUID = "okta"
+	must(t, db.CreateDeviceCode(ctx, device))
+	must(t, db.ApproveDeviceCode(ctx, device.Hash, Noon, approval, Act("device.approved")))
 
 	wantErr(t, "by somebody else", db.UnlinkIdentity(ctx, neighbour.ID, "okta", "4711", Act("identity.unlinked")), store.ErrConflict)
 	must(t, db.UnlinkIdentity(ctx, u.ID, "okta", "4711", Act("identity.unlinked")))
@@ -162,6 +166,9 @@ func unlinkedIdentityEndsWhatItOpened(t *testing.T, db *store.DB) {
 	same(t, "the other grant", g.RevokedAt, time.Time{})
 	err = db.RedeemAuthorizationCode(ctx, code.Hash, Application, Noon, GrantOf(u), Act("grant.created"))
 	wantErr(t, "its code", err, store.ErrConflict)
+	denied, err := db.DeviceCode(ctx, device.Hash)
+	must(t, err)
+	same(t, "the device that it approved", denied.State, store.DeviceDenied)
 	got, err := db.User(ctx, u.ID)
 	must(t, err)
 	same(t, "memberships", got.Memberships, []model.Membership{invited})
