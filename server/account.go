@@ -58,7 +58,7 @@ func (s *Server) own(r *request, path string, do func(*sessions.Session) (answer
 	if session == nil {
 		return toLogin(path), nil
 	}
-	if !r.mayManage(session) && (path != accountPath || r.Method == http.MethodPost) {
+	if !r.mayManage(session) {
 		return s.managedElsewhere(session), nil
 	}
 	return do(session)
