@@ -117,9 +117,15 @@ func (s *Server) showAccount(r *request) (answer, error) {
 func (s *Server) accountPage(r *request, session *sessions.Session, status int, problem string) answer {
 	u := session.User
 	return page{status: status, html: pages.Account(pages.AccountPage{
-		Viewer: *s.viewer(session), Since: u.CreatedAt, Proven: u.EmailProvenBy != "", Problem: problem,
+		Viewer: *s.viewer(session), Since: u.CreatedAt, Proven: provenToSomebody(&u), Here: u.Login != "", Problem: problem,
 		Renamed: problem == "" && r.URL.Query().Get(doneParameter) == "name", Token: s.sessions.Form(session).Token(accountPath),
 	})}
+}
+
+// provenToSomebody reports whether the address that the account shows is proven: to us, or
+// by a provider that says so.
+func provenToSomebody(u *store.User) bool {
+	return slices.ContainsFunc(u.Person().Addresses, func(a model.ProvenAddress) bool { return a.Address == u.Email })
 }
 
 // rename changes the name that others see.

@@ -432,3 +432,17 @@ func TestGuessesAtResetLinksAreLimited(t *testing.T) {
 		t.Errorf("the last guess of many: %d", last)
 	}
 }
+
+// An address that a provider vouches for is proven, and its to change.
+func TestAnAddressOfAProviderIsShownAsProvenAndNotChangedHere(t *testing.T) {
+	w := newSSOTown(t)
+	w.works.knows("code", "eve", "eve@example.com")
+	b := w.open()
+	b.by(t, "works", "code", "")
+	answer := b.get(accountPath)
+	want(t, "the account", answer, http.StatusOK, "eve@example.com, proven")
+	if strings.Contains(answer.Body.String(), "/account/address/\">change") {
+		t.Error("a change is offered")
+	}
+	want(t, "of who signs in here", w.signedIn(t, "ann@example.com").get(accountPath), http.StatusOK, "ann@example.com, proven (<a href=\"/account/address/\">change</a>)")
+}

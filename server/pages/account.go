@@ -10,6 +10,7 @@ type AccountPage struct {
 	Viewer  Viewer
 	Since   time.Time // the account was created
 	Proven  bool      // the address is known to be theirs
+	Here    bool      // they sign in with it here, and may change it
 	Renamed bool      // the name was changed just now
 	Token   string
 	Problem string
