@@ -212,7 +212,7 @@ func (s *Server) changePassword(r *request) (answer, error) {
 		}
 		if err != nil {
 			return s.busyOr(err, func(problem string) answer {
-				return s.passwordPage(r, session, http.StatusServiceUnavailable, problem)
+				return s.passwordPage(r, session, http.StatusTooManyRequests, problem)
 			})
 		}
 		session.User = user

@@ -181,7 +181,7 @@ func (s *Server) registerInvited(r *request, i *invited) (answer, error) {
 	}
 	var err error
 	if u.PasswordHash, err = s.hashInTurn(r.Context(), next); err != nil {
-		return s.busyOr(err, func(problem string) answer { return again(http.StatusServiceUnavailable, problem) })
+		return s.busyOr(err, func(problem string) answer { return again(http.StatusTooManyRequests, problem) })
 	}
 	err = s.Store.RegisterInvited(r.Context(), i.Invitation, u, i.event(r, u.ID, "invitation.accepted"))
 	switch {

@@ -241,7 +241,7 @@ func (s *Server) provePassword(r *request, email, password string) (store.User, 
 		return store.User{}, verdict{wrongPair, http.StatusForbidden, 0}, nil
 	}
 	if errors.Is(err, people.ErrBusy) {
-		return store.User{}, verdict{busyHere, http.StatusServiceUnavailable, time.Second}, nil
+		return store.User{}, verdict{busyHere, http.StatusTooManyRequests, time.Second}, nil
 	}
 	if err != nil {
 		return store.User{}, verdict{}, fmt.Errorf("sign in: %w", err)

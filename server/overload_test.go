@@ -162,7 +162,7 @@ func TestSignInsStarveNobody(t *testing.T) {
 		all.Go(func() {
 			under.Add(1)
 			defer under.Add(-1)
-			if answer := b.signInFrom(ctx, fmt.Sprintf("203.0.113.%d", i%250), mine); answer.Code == http.StatusServiceUnavailable {
+			if answer := b.signInFrom(ctx, fmt.Sprintf("203.0.113.%d", i%250), mine); answer.Code == http.StatusTooManyRequests {
 				busy <- answer
 			}
 		})

@@ -182,7 +182,7 @@ func (s *Server) finishRegistration(r *request) (answer, error) {
 		return again(http.StatusBadRequest, problem), nil
 	}
 	if u.PasswordHash, err = s.hashInTurn(r.Context(), next); err != nil {
-		return s.busyOr(err, func(problem string) answer { return again(http.StatusServiceUnavailable, problem) })
+		return s.busyOr(err, func(problem string) answer { return again(http.StatusTooManyRequests, problem) })
 	}
 	ev := store.Event{Time: r.now, Actor: u.ID, Action: "user.created", Target: u.ID, IP: r.ip.String(), RequestID: r.id, Outcome: "ok", Reason: "registration"}
 	claim := ev

@@ -53,7 +53,7 @@ func (s *Server) reset(r *request) (answer, error) {
 	hash, err := s.hashInTurn(r.Context(), next)
 	if err != nil {
 		return s.busyOr(err, func(problem string) answer {
-			return s.resetPage(r, u, link, http.StatusServiceUnavailable, problem)
+			return s.resetPage(r, u, link, http.StatusTooManyRequests, problem)
 		})
 	}
 	err = s.Store.UseResetLink(r.Context(), l, hash, store.Event{

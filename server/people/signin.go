@@ -16,7 +16,7 @@ var (
 	// ErrRefused: these are not the credentials of anybody who may sign in. There is one
 	// such answer, whatever was wrong (ASVS 6.3.8).
 	ErrRefused = errors.New("wrong email address or password")
-	// ErrBusy: too many passwords are being looked at; say 503.
+	// ErrBusy: too many passwords are being looked at; say 429.
 	ErrBusy = errors.New("busy with other sign-ins")
 )
 
