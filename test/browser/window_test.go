@@ -197,8 +197,8 @@ func (w *window) opened(by step) *window {
 
 func (w *window) do(actions ...step) {
 	w.t.Helper()
-	if err := chromedp.Do(w.Context, actions...); err != nil {
-		w.t.Fatal(err)
+	for _, a := range actions {
+		run(w, a)
 	}
 }
 
@@ -218,6 +218,15 @@ func call[P, R any](w *window, command cdp.Command[P, R], params P) R {
 func run[T any](w *window, action chromedp.Action[T]) T {
 	w.t.Helper()
 	found, err := chromedp.Run(w.Context, action)
+	// Right after a page has loaded, what is asked of it may be asked of the one before,
+	// which is gone: nothing was done then.
+	for range 100 {
+		if err == nil || !strings.Contains(err.Error(), "Cannot find context with specified id") {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+		found, err = chromedp.Run(w.Context, action)
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
