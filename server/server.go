@@ -97,18 +97,16 @@ const sweepEvery = time.Minute
 
 // Run follows the store's changes and sweeps what has expired until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	followed := make(chan error, 1)
-	go func() { followed <- s.cache.Run(ctx) }()
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer s.errands.wait()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer cancel() // before anybody is waited for
+	followed := make(chan error, 1)
+	go func() { followed <- s.cache.Run(ctx) }()
 	background.Go(func() { s.upstreams.Run(ctx) })
 	background.Go(func() { s.rechecks.run(ctx) })
-	var telling sync.WaitGroup
-	telling.Go(func() { s.tellSignOuts(ctx) })
-	defer telling.Wait()
+	background.Go(func() { s.tellSignOuts(ctx) })
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
